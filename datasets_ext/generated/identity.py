@@ -1,0 +1,110 @@
+"""What makes one generated person that person: cues in three groups, by the modality that shows them.
+
+* :class:`SharedCues`: seen in both modalities: build, hair shape, garment types, pattern geometry, bag.
+* :class:`ColorCues`: seen only in visible images: the hue and lightness of every surface, coloured trim.
+* :class:`InfraredCues`: seen only in infrared images: how strongly each material reflects near-infrared light (drawn
+  independently of its colour, as with real textile dyes), a reflective strip, a woven pattern.
+
+Lengths are in units of the body height. The split is the premise of IDKL: a person is recognised across modalities by
+the shared group, while the other two are knowledge of one modality alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from datasets_ext.errors import UserError
+
+RGB = tuple[float, float, float]
+
+HAIR = ("short", "long", "bob", "ponytail", "bun", "afro", "bald", "cap", "beanie")
+UPPERS = ("tshirt", "shirt", "jacket", "hoodie", "coat", "dress", "vest")
+PATTERNS = ("plain", "horizontal", "vertical", "checks", "print", "halves", "sash")
+PRINTS = ("disc", "square", "triangle", "cross", "ring", "bar")
+LOWERS = ("trousers", "wide", "leggings", "shorts", "skirt", "long_skirt")
+BAGS = ("none", "backpack", "shoulder", "tote", "waist")
+STRIPS = ("none", "chest", "arms", "shins")
+WEAVES = ("none", "bands", "grid")
+
+
+@dataclass(frozen=True)
+class CueStrength:
+    """How much of each cue group tells identities apart, each in 0..1: at 0 the group is the same for everybody."""
+
+    shared: float = 1.0
+    color: float = 1.0
+    infrared: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises UserError for a strength outside 0..1."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not 0.0 <= value <= 1.0:
+                raise UserError(f"cue strength '{field.name}' is {value}: give a number from 0 to 1")
+
+
+@dataclass(frozen=True)
+class SharedCues:
+    """Shape and geometry, visible in both modalities."""
+
+    build: float  # width of torso and limbs, 1 is average
+    shoulders: float  # extra width of the shoulders, 1 is average
+    leg_length: float  # height of the hip joint
+    head: float  # size of the head, 1 is average
+    hair: str
+    upper: str
+    sleeves: str  # "none", "short" or "long"
+    contrast_sleeves: bool  # sleeves in the accent of the upper garment
+    pattern: str
+    pattern_count: int  # stripes, bands or checks over the garment
+    print_shape: str
+    print_on_back: bool
+    lower: str
+    side_stripe: bool
+    shoe_height: float  # height of the shaft: low shoes or boots
+    bag: str
+    bag_side: int  # +1 left, -1 right
+    bag_size: float
+    scarf: bool
+
+
+@dataclass(frozen=True)
+class ColorCues:
+    """Visible colours, RGB in 0..1."""
+
+    skin: RGB
+    hair: RGB
+    upper: RGB
+    accent: RGB  # of the pattern on the upper garment
+    lower: RGB
+    stripe: RGB  # of the side stripe
+    shoes: RGB
+    bag: RGB
+    scarf: RGB
+    trim: RGB  # collar, hem and cuffs; in infrared they look like the garment
+
+
+@dataclass(frozen=True)
+class InfraredCues:
+    """Near-infrared reflectances in 0..1, and marks that only infrared light shows."""
+
+    hair: float
+    upper: float
+    accent: float
+    lower: float
+    stripe: float
+    shoes: float
+    bag: float
+    scarf: float
+    strip: str  # where a retro-reflective strip is sewn on
+    weave: str  # structure of the lower garment's cloth
+    weave_step: float  # change of reflectance in the weave
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One person: the three groups of cues."""
+
+    shared: SharedCues
+    color: ColorCues
+    infrared: InfraredCues

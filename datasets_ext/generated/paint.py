@@ -1,0 +1,70 @@
+"""The brightness of every surface of a person, as a visible or as an infrared camera sees it.
+
+The drawing code asks for surfaces by name and never knows the modality; this file is the only place where the
+colour-only and the infrared-only cues part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from datasets_ext.generated.identity import RGB, Identity
+
+RGBA = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Paint:
+    """Surface name to RGB in 0..1 (three equal values in infrared)."""
+
+    surfaces: dict[str, RGB]
+
+    def shows(self, surface: str) -> bool:
+        """Whether this modality sees ``surface`` at all."""
+        return surface in self.surfaces
+
+    def __call__(self, surface: str, shade: float = 1.0) -> RGBA:
+        """The opaque 8-bit fill of ``surface``, darkened (< 1) or lightened (> 1) by ``shade``."""
+        red, green, blue = (round(255 * min(channel * shade, 1.0)) for channel in self.surfaces[surface])
+        return red, green, blue, 255
+
+
+def visible_paint(identity: Identity) -> Paint:
+    """Colours; the reflective strip and the weave do not show."""
+    color = identity.color
+    return Paint(
+        {
+            "skin": color.skin,
+            "hair": color.hair,
+            "eyes": (0.1, 0.08, 0.08),
+            "upper": color.upper,
+            "accent": color.accent,
+            "trim": color.trim,
+            "lower": color.lower,
+            "stripe": color.stripe,
+            "shoes": color.shoes,
+            "bag": color.bag,
+            "scarf": color.scarf,
+        }
+    )
+
+
+def infrared_paint(identity: Identity) -> Paint:
+    """Reflectances; the trim's colour does not show, and skin is bright whatever its tone."""
+    infrared = identity.infrared
+    levels = {
+        "skin": 0.74,
+        "hair": infrared.hair,
+        "eyes": 0.12,
+        "upper": infrared.upper,
+        "accent": infrared.accent,
+        "trim": infrared.upper,
+        "lower": infrared.lower,
+        "stripe": infrared.stripe,
+        "weave": infrared.lower + infrared.weave_step,
+        "strip": 1.0,
+        "shoes": infrared.shoes,
+        "bag": infrared.bag,
+        "scarf": infrared.scarf,
+    }
+    return Paint({name: (level, level, level) for name, level in levels.items()})

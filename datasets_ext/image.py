@@ -1,0 +1,30 @@
+"""Reading one image file as 8-bit RGB, whatever it holds."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from .errors import UserError
+
+
+def read_image(path: str) -> Image.Image:
+    """Read an image as RGB, its EXIF rotation applied.
+
+    A 16-bit image (infrared PNG, PIL modes ``I;16*`` and ``I``) is scaled from 0..65535 to 0..255; an alpha channel
+    is dropped; a gray, palette or 1-bit image is expanded. fast-reid's own reader fails on the first and keeps the
+    second.
+
+    Raises:
+        UserError: the file is missing, unreadable, truncated or not an image.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = ImageOps.exif_transpose(opened)
+            if image.mode.startswith("I"):
+                image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
+            return image.convert("RGB")
+    except FileNotFoundError:
+        raise UserError(f"image {path} is gone: restore it, or take it out of the split files") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"image {path} cannot be read ({error}): replace it, or take it out") from None

@@ -1,0 +1,206 @@
+"""Train and test loaders for cross-modality data, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from fastreid.config import CfgNode
+from fastreid.data.build import _train_loader_from_config, fast_batch_collator
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.data.samplers import InferenceSampler
+from fastreid.data.transforms import build_transforms
+from fastreid.utils import comm
+from torch.utils.data import BatchSampler, DataLoader, Sampler
+
+from .cross_modality import CrossModalityImageDataset, datasets_root
+from .dataset import CrossModalityDataset, Draw
+from .errors import UserError
+from .records import ImageRecord, keep_cross_modality
+from .sampler import SAMPLER_REGISTRY, CrossModalityIdentitySampler
+
+logger = logging.getLogger(__name__)
+
+Batch = dict[str, Any]
+
+
+class SeededBatchSampler(BatchSampler):
+    """Full batches of an endless sampler, each entry with a seed for its augmentation.
+
+    The seed follows from the run's seed, the process and the entry's place in the stream, so that the batches do not
+    depend on the number of workers.
+    """
+
+    def __init__(self, sampler: Sampler[int], batch_size: int, seed: int, batches_per_epoch: int) -> None:
+        super().__init__(sampler, batch_size, drop_last=True)
+        self._seed = seed
+        self._batches_per_epoch = batches_per_epoch
+        self._epoch = 0
+
+    def start_at(self, epoch: int) -> None:
+        """Let the next iteration begin with this epoch, as far as the sampler can go to one."""
+        self._epoch = epoch
+        if isinstance(self.sampler, CrossModalityIdentitySampler):
+            self.sampler.start_at(epoch)
+
+    def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
+        place = self._epoch * self._batches_per_epoch * self.batch_size
+        for batch in super().__iter__():
+            seeds = np.random.default_rng([self._seed, comm.get_rank(), place]).integers(2**62, size=len(batch)).tolist()
+            yield [Draw(index, seed) for index, seed in zip(batch, seeds, strict=True)]
+            place += len(batch)
+
+
+class DeviceLoader:
+    """A loader whose batches arrive on the device, and whose errors are one line.
+
+    Iterating starts the workers at the first batch, not before. Tensors are copied from pinned memory without
+    waiting when the device is a GPU; paths stay a list of strings.
+
+    Args:
+        loader: yields dictionaries.
+        device: where their tensors go.
+    """
+
+    def __init__(self, loader: DataLoader[Any], device: torch.device) -> None:
+        self._loader = loader
+        self.device = device
+
+    @property
+    def dataset(self) -> CrossModalityDataset:
+        return self._loader.dataset  # type: ignore[return-value]
+
+    @property
+    def batch_sampler(self) -> Any:
+        return self._loader.batch_sampler
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            for batch in self._loader:
+                yield {
+                    key: value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
+                    for key, value in batch.items()
+                }
+        except UserError as error:
+            # A worker's exception comes with its traceback as text; its last line is what the user needs.
+            raise UserError(str(error).strip().splitlines()[-1].removeprefix(f"{_qualified(UserError)}: ")) from None
+
+
+def build_train_loader(cfg: CfgNode, *, seed: int, combineall: bool = False) -> tuple[DeviceLoader, int]:
+    """The endless training loader of ``DATASETS.NAMES`` with the sampler that ``DATALOADER.SAMPLER_TRAIN`` names.
+
+    Identities without images in both modalities are reported and left out.
+
+    Returns:
+        The loader and the number of its batches that make an epoch.
+
+    Raises:
+        UserError: unknown names, or numbers that make no batch.
+    """
+    records = _training_records(cfg, combineall)
+    dataset = CrossModalityDataset(records, build_transforms(cfg, is_train=True), relabel=True)
+    world_size = comm.get_world_size()
+    sampler, per_epoch = _build_sampler(cfg, dataset, seed)
+    batch_sampler = SeededBatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, seed, per_epoch)
+    return _device_loader(cfg, dataset, batch_sampler), per_epoch
+
+
+def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Path]:
+    """The loader over a dataset's query images, then its gallery images, each once and in order.
+
+    Returns:
+        The loader and the dataset's folder.
+    """
+    data = load_dataset(dataset_name)
+    if comm.is_main_process():
+        data.show_test()
+    dataset = CrossModalityDataset(data.query + data.gallery, build_transforms(cfg, is_train=False), relabel=False)
+    batch_size = max(cfg.TEST.IMS_PER_BATCH // comm.get_world_size(), 1)
+    batch_sampler = BatchSampler(InferenceSampler(len(dataset)), batch_size, drop_last=False)
+    return _device_loader(cfg, dataset, batch_sampler), data.dataset_root
+
+
+def load_dataset(name: str, **kwargs: Any) -> CrossModalityImageDataset:
+    """The dataset of this registry name from the datasets' root; :class:`UserError` when it is no visible-infrared one."""
+    known = DATASET_REGISTRY._obj_map
+    cross_modality = [key for key, value in known.items() if issubclass(value, CrossModalityImageDataset)]
+    if name not in cross_modality:
+        raise UserError(f"dataset {name} is not a visible-infrared dataset known here: choose from {cross_modality}")
+    return known[name](root=datasets_root(), **kwargs)
+
+
+def _training_records(cfg: CfgNode, combineall: bool) -> list[ImageRecord]:
+    if len(cfg.DATASETS.NAMES) != 1:
+        raise UserError(f"DATASETS.NAMES {list(cfg.DATASETS.NAMES)}: training takes exactly one dataset")
+    data = load_dataset(cfg.DATASETS.NAMES[0], combineall=combineall)
+    if comm.is_main_process():
+        data.show_train()
+    records, incomplete = keep_cross_modality(data.train)
+    if not records:
+        raise UserError(f"no training identity of {data.dataset_root} has images in both modalities")
+    if incomplete:
+        logger.warning(
+            "%d training identities have images in one modality only and are left out: %s",
+            len(incomplete),
+            ", ".join(map(str, incomplete)),
+        )
+    return records
+
+
+def _build_sampler(cfg: CfgNode, dataset: CrossModalityDataset, seed: int) -> tuple[Sampler[int], int]:
+    name = cfg.DATALOADER.SAMPLER_TRAIN
+    batch_size = cfg.SOLVER.IMS_PER_BATCH
+    if name in SAMPLER_REGISTRY._obj_map:
+        sampler = SAMPLER_REGISTRY.get(name)(
+            dataset.img_items, batch_size, cfg.DATALOADER.NUM_INSTANCE, seed, comm.get_rank(), comm.get_world_size()
+        )
+        return sampler, sampler.batches_per_epoch
+    _check_fastreid_sampler(cfg, dataset)
+    return _train_loader_from_config(cfg, train_set=dataset, transforms=dataset.transform)["sampler"], max(
+        len(dataset) // batch_size, 1
+    )
+
+
+def _check_fastreid_sampler(cfg: CfgNode, dataset: CrossModalityDataset) -> None:
+    """Refuse the numbers with which fast-reid's own samplers would loop without end."""
+    name, batch_size = cfg.DATALOADER.SAMPLER_TRAIN, cfg.SOLVER.IMS_PER_BATCH
+    known = ["TrainingSampler", "NaiveIdentitySampler", "BalancedIdentitySampler", "ImbalancedDatasetSampler"]
+    if name not in known:
+        raise UserError(
+            f"DATALOADER.SAMPLER_TRAIN {name} is unknown: choose from {sorted(SAMPLER_REGISTRY._obj_map) + known}"
+        )
+    if "Identity" not in name:
+        return
+    instances = cfg.DATALOADER.NUM_INSTANCE
+    if instances < 1 or batch_size % (instances * comm.get_world_size()):
+        raise UserError(f"{name}: SOLVER.IMS_PER_BATCH {batch_size} must be a multiple of NUM_INSTANCE {instances}")
+    if batch_size // instances > dataset.num_classes:
+        raise UserError(
+            f"{name}: a batch needs {batch_size // instances} identities, but {dataset.num_classes} are there: "
+            "lower SOLVER.IMS_PER_BATCH"
+        )
+
+
+def _device_loader(cfg: CfgNode, dataset: CrossModalityDataset, batch_sampler: BatchSampler) -> DeviceLoader:
+    device = torch.device(cfg.MODEL.DEVICE)
+    workers = cfg.DATALOADER.NUM_WORKERS
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_sampler=batch_sampler,
+        num_workers=workers,
+        collate_fn=fast_batch_collator,
+        pin_memory=device.type == "cuda",
+        prefetch_factor=cfg.DATALOADER.PREFETCH_FACTOR if workers > 0 else None,
+    )
+    return DeviceLoader(loader, device)
+
+
+def _qualified(kind: type) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"

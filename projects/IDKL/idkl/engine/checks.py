@@ -1,0 +1,82 @@
+"""Checks of a config before anything is built from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from fastreid.config import CfgNode
+from fastreid.data.datasets import DATASET_REGISTRY
+from fastreid.modeling.backbones import BACKBONE_REGISTRY
+from fastreid.modeling.heads import REID_HEADS_REGISTRY
+from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
+from fastreid.utils.registry import Registry
+
+from datasets_ext.errors import UserError
+
+POSITIVE = (
+    "SOLVER.MAX_EPOCH",
+    "SOLVER.IMS_PER_BATCH",
+    "SOLVER.BASE_LR",
+    "SOLVER.CHECKPOINT_PERIOD",
+    "SOLVER.CHECKPOINT_KEEP",
+    "SOLVER.LOG_PERIOD",
+    "TEST.EVAL_PERIOD",
+    "TEST.IMS_PER_BATCH",
+    "DATALOADER.PREFETCH_FACTOR",
+)
+
+
+def check_config(cfg: CfgNode) -> None:
+    """Refuse names that no registry knows, numbers that make fast-reid fail, and switches that nothing serves.
+
+    Raises:
+        UserError: names the key, the value and what can stand there.
+    """
+    _check_registry("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY)
+    _check_registry("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY)
+    _check_registry("MODEL.HEADS.NAME", cfg.MODEL.HEADS.NAME, REID_HEADS_REGISTRY)
+    for name in (*cfg.DATASETS.NAMES, *cfg.DATASETS.TESTS):
+        _check_registry("DATASETS", name, DATASET_REGISTRY)
+    for side in ("NAMES", "TESTS"):
+        if not cfg.DATASETS[side]:
+            raise UserError(f"DATASETS.{side} is empty: name a dataset such as SYSU_MM01")
+    for key in POSITIVE:
+        if _value(cfg, key) <= 0:
+            raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
+    if cfg.DATALOADER.NUM_WORKERS < 0:
+        raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
+    _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
+    _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
+    optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
+    _check_choice("SOLVER.OPT", cfg.SOLVER.OPT, sorted(set(optimizers) - {"Optimizer"}))
+    _check_unsupported(cfg)
+
+
+def _check_unsupported(cfg: CfgNode) -> None:
+    """Say no where fast-reid has a switch that would fail later or do nothing."""
+    reasons = {
+        "INPUT.AFFINE.ENABLED": "torchvision no longer takes fast-reid's arguments for it",
+        "TEST.RERANK.ENABLED": "the evaluator does not re-rank yet",
+        "TEST.AQE.ENABLED": "the evaluator does not expand queries yet",
+        "TEST.ROC.ENABLED": "the visible-infrared protocols have no ROC",
+    }
+    for key, reason in reasons.items():
+        if _value(cfg, key):
+            raise UserError(f"{key} True is not possible: {reason}; set it False")
+
+
+def _check_registry(key: str, name: str, registry: Registry) -> None:
+    _check_choice(key, name, sorted(registry._obj_map))
+
+
+def _check_choice(key: str, value: str, known: Iterable[str]) -> None:
+    if value not in known:
+        raise UserError(f"{key} {value} is unknown: choose from {', '.join(known)}")
+
+
+def _value(cfg: CfgNode, key: str) -> float:
+    node = cfg
+    for part in key.split("."):
+        node = node[part]
+    return node

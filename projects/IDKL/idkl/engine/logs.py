@@ -1,0 +1,27 @@
+"""Where messages go: short ones to the terminal, everything to ``log.txt``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from fastreid.utils.logger import setup_logger
+
+from datasets_ext.errors import UserError
+
+LOGGERS = [logging.getLogger(name) for name in ("fastreid", "idkl", "datasets_ext")]
+
+
+def start_logging(output_dir: str, rank: int) -> None:
+    """Send the messages of fast-reid and ours to stdout (the main process's, INFO and up) and to ``log.txt`` (all)."""
+    for logger in LOGGERS:
+        setup_logger(output_dir, distributed_rank=rank, name=logger.name, color=sys.stdout.isatty())
+        for handler in logger.handlers:
+            if getattr(handler, "stream", None) is sys.stdout:
+                handler.setLevel(logging.INFO)
+    # The trainer logs every exception with its traceback; a user's mistake is said once, in one line, by the program.
+    logging.getLogger("fastreid.engine.train_loop").addFilter(_is_no_user_error)
+
+
+def _is_no_user_error(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], UserError))

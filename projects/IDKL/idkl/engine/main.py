@@ -1,0 +1,68 @@
+"""What ``tools/train_net.py`` does: train, resume, or evaluate only."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from fastreid.config import CfgNode
+
+from datasets_ext.errors import UserError
+
+from ..evaluation.results import format_table
+from .checkpoint import count_classes, load_weights, read_checkpoint
+from .setup import load_config, start_run
+from .trainer import RESULTS, Trainer, collect_rows
+
+logger = logging.getLogger(__name__)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train or evaluate as the command line says.
+
+    Args:
+        args: of fast-reid's ``default_argument_parser``.
+
+    Raises:
+        UserError: for every mistake of the user.
+    """
+    cfg = load_config(args)
+    start_run(cfg, args)
+    if args.eval_only:
+        evaluate_only(cfg)
+    else:
+        train(cfg, resume=args.resume)
+
+
+def train(cfg: CfgNode, resume: bool) -> None:
+    """Train, evaluate, and say where everything is."""
+    trainer = Trainer(cfg)
+    trainer.resume_or_load(resume=resume)
+    trainer.train()
+    folder = Path(cfg.OUTPUT_DIR)
+    if trainer.untrained_rows:
+        rows = collect_rows(trainer.evaluations)
+        models = ["untrained"] * len(trainer.untrained_rows) + ["trained"] * len(rows)
+        logger.info("Untrained and trained\n%s", format_table([*trainer.untrained_rows, *rows], models))
+    logger.info(
+        "Files in %s: %s, metrics.json, log.txt, config.yaml, model_final.pth, model_best.pth, TensorBoard events",
+        folder,
+        RESULTS,
+    )
+
+
+def evaluate_only(cfg: CfgNode) -> None:
+    """Evaluate the checkpoint ``MODEL.WEIGHTS``; its class count is taken from it."""
+    path = cfg.MODEL.WEIGHTS
+    if not path:
+        raise UserError("--eval-only needs a checkpoint: add MODEL.WEIGHTS path/to/model_final.pth")
+    weights = read_checkpoint(path)["model"]
+    cfg = cfg.clone()
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.PRETRAIN = False
+    cfg.MODEL.HEADS.NUM_CLASSES = count_classes(weights)
+    model = Trainer.build_model(cfg)
+    load_weights(model, weights)
+    logger.info("Evaluating %s", path)
+    Trainer.test(cfg, model)

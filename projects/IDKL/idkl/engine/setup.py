@@ -1,0 +1,143 @@
+"""From command line to a checked config, a run folder, its logs and its seed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import logging
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import yaml
+from fastreid.config import CfgNode, get_cfg
+from fastreid.utils import comm
+from fastreid.utils.collect_env import collect_env_info
+from fastreid.utils.env import seed_all_rng
+
+from datasets_ext.errors import UserError
+
+from ..config import add_idkl_config
+from .checkpoint import write_atomically
+from .checks import check_config
+from .logs import start_logging
+
+logger = logging.getLogger(__name__)
+
+
+def load_config(args: argparse.Namespace) -> CfgNode:
+    """fast-reid's defaults, our keys, the config file, the overrides; device and seed decided; checked and frozen.
+
+    Args:
+        args: of fast-reid's ``default_argument_parser``.
+
+    Raises:
+        UserError: anything wrong in the file, the overrides or what they name.
+    """
+    cfg = get_cfg()
+    add_idkl_config(cfg)
+    if args.config_file:
+        _merge_file(cfg, args.config_file)
+    _merge_overrides(cfg, args.opts)
+    cfg.MODEL.DEVICE = _decide_device(cfg.MODEL.DEVICE)
+    cfg.SEED = _decide_seed(cfg, args.resume)
+    check_config(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
+    """Make the run folder, start the logs, write ``config.yaml`` and seed every generator.
+
+    Raises:
+        UserError: the folder cannot be written, or holds another run that ``--resume`` does not ask for.
+    """
+    folder = Path(cfg.OUTPUT_DIR)
+    _make_folder(folder)
+    training = not args.eval_only
+    if training and not args.resume and (folder / "last_checkpoint").exists():
+        raise UserError(f"{folder} holds a run already: add --resume to go on with it, or choose another OUTPUT_DIR")
+    start_logging(cfg.OUTPUT_DIR, comm.get_rank())
+    logger.debug("Environment:\n%s", collect_env_info())
+    logger.debug("Arguments: %s", args)
+    logger.debug("Config:\n%s", cfg)
+    logger.info("Run folder %s, device %s, seed %d", folder, cfg.MODEL.DEVICE, cfg.SEED)
+    if training and comm.is_main_process():
+        write_atomically(folder / "config.yaml", lambda file: file.write(cfg.dump().encode()))
+    seed_all_rng(cfg.SEED + comm.get_rank())
+    if training:
+        torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+
+
+def _merge_file(cfg: CfgNode, path: str) -> None:
+    if not os.path.isfile(path):
+        raise UserError(f"config file {path} is missing: check --config-file")
+    try:
+        cfg.merge_from_file(path)
+    except KeyError as error:
+        raise UserError(f"config file {path}: {_explain_key(cfg, str(error))}") from None
+    except FileNotFoundError as error:
+        raise UserError(f"config file {path}: its _BASE_ {error.filename} is missing") from None
+    except (yaml.YAMLError, ValueError, AssertionError, TypeError, AttributeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"config file {path} is no valid config: {reason or type(error).__name__}") from None
+
+
+def _merge_overrides(cfg: CfgNode, opts: list[str]) -> None:
+    if len(opts) % 2:
+        raise UserError(f"overrides come as pairs KEY VALUE, but {opts[-1]} stands alone: give its value")
+    for key, value in zip(opts[::2], opts[1::2], strict=True):
+        try:
+            cfg.merge_from_list([key, value])
+        except (KeyError, AssertionError, AttributeError):
+            raise UserError(_explain_key(cfg, key)) from None
+        except ValueError:
+            raise UserError(f"{key} cannot be {value!r}: give a value like the one it has in the config file") from None
+
+
+def _explain_key(cfg: CfgNode, text: str) -> str:
+    """One line for an unknown key, with the nearest known one."""
+    key = text.strip("'\"").removeprefix("Non-existent config key: ")
+    near = difflib.get_close_matches(key, list(_keys(cfg)), n=1, cutoff=0.5)
+    return f"unknown config key {key}" + (f"; did you mean {near[0]}?" if near else "; see idkl/config.py")
+
+
+def _keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
+    for name, value in cfg.items():
+        yield prefix + name
+        if isinstance(value, CfgNode):
+            yield from _keys(value, f"{prefix}{name}.")
+
+
+def _decide_device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise UserError(f"MODEL.DEVICE {device} is no device: choose auto, cpu or cuda") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"MODEL.DEVICE {device}, but this machine has no usable GPU: choose auto or cpu")
+    return device
+
+
+def _decide_seed(cfg: CfgNode, resume: bool) -> int:
+    """``SEED``, or for -1 a new one; a resumed run keeps the one that it began with."""
+    if cfg.SEED >= 0:
+        return cfg.SEED
+    begun = Path(cfg.OUTPUT_DIR) / "config.yaml"
+    if resume and begun.is_file():
+        return int(yaml.safe_load(begun.read_text(encoding="utf-8"))["SEED"])
+    return secrets.randbelow(2**31)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"OUTPUT_DIR {folder} cannot be written ({error.strerror}): choose another one") from None

@@ -1,0 +1,204 @@
+"""The trainer: fast-reid's, on any device, with cross-modality loaders and evaluation."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import torch
+from fastreid.config import CfgNode
+from fastreid.engine import hooks
+from fastreid.engine.defaults import DefaultTrainer
+from fastreid.engine.train_loop import HookBase
+from fastreid.evaluation import inference_on_dataset
+from fastreid.modeling.meta_arch import build_model
+from fastreid.solver import build_optimizer
+from fastreid.utils import comm
+from fastreid.utils.events import EventWriter, JSONWriter, TensorboardXWriter
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+from datasets_ext.loaders import DeviceLoader, build_test_loader, build_train_loader
+
+from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
+from ..evaluation.results import Row, format_table, write_results
+from .checkpoint import SafeCheckpointer
+from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
+from .train_step import TrainStep
+from .writers import LogWriter
+
+logger = logging.getLogger(__name__)
+
+RESULTS = "results.json"
+UNTRAINED_RESULTS = "results_untrained.json"
+
+Evaluation = tuple[DeviceLoader, CrossModalityEvaluator]
+
+
+class Trainer(DefaultTrainer):
+    """fast-reid's default trainer for visible-infrared data.
+
+    The constructor stands in for fast-reid's, which needs a GPU (loader, DDP, AMP), fixes the epoch's length before
+    it knows the sampler, and keeps parameters in contiguous copies that torch >= 2.0 silently stops training.
+
+    Args:
+        cfg: complete and checked (see :mod:`idkl.engine.setup`), with a seed.
+    """
+
+    def __init__(self, cfg: CfgNode) -> None:
+        super(DefaultTrainer, self).__init__()
+        data_loader, self.iters_per_epoch = self.build_train_loader(cfg)
+        cfg = self.auto_scale_hyperparams(cfg, data_loader.dataset.num_classes)
+        # Before the first step: a protocol's missing file should not be found out after the first epochs.
+        self.evaluations = {name: self.build_evaluator(cfg, name) for name in cfg.DATASETS.TESTS}
+        model = self.build_model(cfg)
+        optimizer, _ = self.build_optimizer(cfg, model)
+        if comm.get_world_size() > 1:
+            devices = [comm.get_local_rank()] if data_loader.device.type == "cuda" else None
+            model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        amp = cfg.SOLVER.AMP
+        self._trainer = TrainStep(model, data_loader, optimizer, getattr(torch, amp.DTYPE) if amp.ENABLED else None)
+        self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
+        states = {"optimizer": optimizer, **self.scheduler}
+        if self.grad_scaler is not None:
+            states["grad_scaler"] = self.grad_scaler
+        self.checkpointer = SafeCheckpointer(
+            model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), **states
+        )
+        self.start_epoch = 0
+        self.max_epoch = cfg.SOLVER.MAX_EPOCH
+        self.max_iter = self.max_epoch * self.iters_per_epoch
+        self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
+        self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
+        self.cfg = cfg
+        self.untrained_rows: list[Row] = []
+        self._checkpoint_hook = CheckpointHook(
+            self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_KEEP
+        )
+        self.register_hooks(self.build_hooks())
+
+    def resume_or_load(self, resume: bool = True) -> None:
+        """Go on from the run folder's last checkpoint if ``resume`` and there is one, else load ``MODEL.WEIGHTS``."""
+        extra = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
+        if resume and self.checkpointer.has_checkpoint():
+            self.start_epoch = extra["epoch"] + 1
+            self._checkpoint_hook.best_metric = extra["best_metric"]
+            self.data_loader.batch_sampler.start_at(self.start_epoch)
+            logger.info("Going on at epoch %d of %d", self.start_epoch + 1, self.max_epoch)
+
+    def build_hooks(self) -> list[HookBase]:
+        cfg = self.cfg
+        built: list[HookBase] = [hooks.IterationTimer(), hooks.LRScheduler(self.optimizer, self.scheduler)]
+        if cfg.TEST.PRECISE_BN.ENABLED:
+            built.append(hooks.PreciseBN(self.model, self._precise_bn_loader(), cfg.TEST.PRECISE_BN.NUM_ITER))
+        if len(cfg.MODEL.FREEZE_LAYERS) > 0 and cfg.SOLVER.FREEZE_ITERS > 0:
+            built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
+        before = self._evaluate_untrained if cfg.TEST.EVAL_START else None
+        built.append(EvalHook(cfg.TEST.EVAL_PERIOD, self._evaluate_and_keep, before))
+        if comm.is_main_process():
+            built += [self._checkpoint_hook, WriterHook(self.build_writers(), cfg.SOLVER.LOG_PERIOD), ProgressBar()]
+        return built
+
+    def build_writers(self) -> list[EventWriter]:
+        folder = self.cfg.OUTPUT_DIR
+        return [
+            LogWriter(self.max_iter, self.iters_per_epoch, self.max_epoch),
+            JSONWriter(os.path.join(folder, "metrics.json")),
+            TensorboardXWriter(folder),
+        ]
+
+    def after_step(self) -> None:
+        done = self.iter + 1
+        if done % self.cfg.SOLVER.LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
+            self._trainer.write_metrics()
+        super().after_step()
+
+    def train(self) -> OrderedDict[str, Any]:
+        """Train to the last epoch.
+
+        Returns:
+            The last evaluation's results. A run that is finished already is only evaluated.
+        """
+        if self.start_epoch >= self.max_epoch:
+            logger.info("All %d epochs are done; raise SOLVER.MAX_EPOCH to train on", self.max_epoch)
+            return self._evaluate_and_keep()
+        return super().train()
+
+    def _evaluate_and_keep(self) -> OrderedDict[str, Any]:
+        self._last_eval_results = self.test(self.cfg, self.model, self.evaluations)
+        return self._last_eval_results
+
+    def _evaluate_untrained(self) -> None:
+        results = self.evaluate(self.cfg, self.model, self.evaluations)
+        self.untrained_rows = collect_rows(self.evaluations)
+        if comm.is_main_process():
+            self.storage.put_scalars(
+                **{f"untrained/{name}": value for result in results.values() for name, value in result.items()},
+                smoothing_hint=False,
+            )
+            write_results(self.untrained_rows, Path(self.cfg.OUTPUT_DIR) / UNTRAINED_RESULTS)
+            logger.info("The network before its first step\n%s", format_table(self.untrained_rows))
+
+    def _precise_bn_loader(self) -> DeviceLoader:
+        cfg = self.cfg.clone()
+        cfg.defrost()
+        cfg.DATALOADER.NUM_WORKERS = 0
+        cfg.DATASETS.NAMES = (cfg.TEST.PRECISE_BN.DATASET,)
+        return self.build_train_loader(cfg)[0]
+
+    @classmethod
+    def build_train_loader(cls, cfg: CfgNode) -> tuple[DeviceLoader, int]:
+        """The training loader and the number of its batches in an epoch."""
+        return build_train_loader(cfg, seed=cfg.SEED, combineall=cfg.DATASETS.COMBINEALL)
+
+    @classmethod
+    def build_evaluator(cls, cfg: CfgNode, dataset_name: str, output_dir: str | None = None) -> Evaluation:
+        loader, root = build_test_loader(cfg, dataset_name)
+        return loader, CrossModalityEvaluator(dataset_name, loader.dataset, root)
+
+    @classmethod
+    def build_model(cls, cfg: CfgNode) -> nn.Module:
+        model = build_model(cfg)
+        logger.debug("Model:\n%s", model)
+        return model
+
+    @classmethod
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
+        return build_optimizer(cfg, model, contiguous=False)
+
+    @classmethod
+    def evaluate(cls, cfg: CfgNode, model: nn.Module, evaluations: dict[str, Evaluation]) -> OrderedDict[str, Any]:
+        """Run every test set's evaluator; results by dataset name."""
+        tested = FlipTest(model) if cfg.TEST.FLIP.ENABLED else model
+        return OrderedDict(
+            (name, inference_on_dataset(tested, loader, evaluator)) for name, (loader, evaluator) in evaluations.items()
+        )
+
+    @classmethod
+    def test(
+        cls, cfg: CfgNode, model: nn.Module, evaluations: dict[str, Evaluation] | None = None
+    ) -> OrderedDict[str, Any]:
+        """Evaluate, print the table and write ``results.json``.
+
+        Args:
+            evaluations: loader and evaluator of each of ``DATASETS.TESTS``; built when not given.
+
+        Returns:
+            The results of the only test set, or those of several by name.
+        """
+        if evaluations is None:
+            evaluations = {name: cls.build_evaluator(cfg, name) for name in cfg.DATASETS.TESTS}
+        results = cls.evaluate(cfg, model, evaluations)
+        if comm.is_main_process():
+            rows = collect_rows(evaluations)
+            write_results(rows, Path(cfg.OUTPUT_DIR) / RESULTS)
+            logger.info("Results\n%s", format_table(rows))
+        return next(iter(results.values())) if len(results) == 1 else results
+
+
+def collect_rows(evaluations: dict[str, Evaluation]) -> list[Row]:
+    """Result rows of all test sets, one after the other."""
+    return [row for _, evaluator in evaluations.values() for row in evaluator.rows]

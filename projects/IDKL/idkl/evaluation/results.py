@@ -1,0 +1,104 @@
+"""Result rows: their keys, a text table of them, and ``results.json``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from datasets_ext.errors import UserError
+
+Row = dict[str, Any]
+
+RANKS = (1, 5, 10, 20)
+METRICS = (*(f"Rank-{k}" for k in RANKS), "mAP", "mINP")
+# What a row was measured on; null where a label does not apply.
+LABELS = ("protocol", "mode", "shots", "direction", "gallery", "rerank", "trials")
+ROW_KEYS = (*LABELS, *METRICS, "std")
+
+
+def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> str:
+    """A text table: one caption line with what all rows share, then a line a row in the order given.
+
+    A metric is shown in percent as ``mean ± std`` over trials (the mean alone for one trial).
+
+    Args:
+        rows: as :func:`read_results` returns them; at least one.
+        models: one name a row for a leading "model" column, such as "untrained" and "trained".
+    """
+    varying = [key for key in LABELS if len({row[key] for row in rows}) > 1]
+    headers = [*(["model"] if models is not None else []), *varying, *METRICS]
+    lines = []
+    for i, row in enumerate(rows):
+        name = [models[i]] if models is not None else []
+        lines.append([*name, *(_label(key, row[key]) for key in varying), *(_cell(row, key) for key in METRICS)])
+    table = tabulate(lines, headers, disable_numparse=True, colalign=_alignment(len(headers)))
+    return f"{_caption(rows[0], varying)}\n\n{table}"
+
+
+def write_results(rows: Sequence[Row], path: str | Path) -> None:
+    """Write ``rows`` as a JSON list to ``path``; folders are made, and an older file is replaced whole or not at all.
+
+    Raises:
+        UserError: ``path`` cannot be written.
+    """
+    target = Path(path).resolve()  # an existing link keeps pointing at the file
+    if target.exists() and not target.is_file():
+        raise UserError(f"cannot write results to {path}: it is not a file; give another path")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    text = json.dumps([{key: row[key] for key in ROW_KEYS} for row in rows], indent=2, allow_nan=False)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        raise UserError(f"cannot write results to {path}: {error.strerror}; give a path that can be written") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def read_results(path: str | Path) -> list[Row]:
+    """Rows written by :func:`write_results`.
+
+    Raises:
+        UserError: the file cannot be read, or is not a list of such rows.
+    """
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read results from {path}: {error.strerror}; give a results.json") from error
+    except ValueError as error:  # not JSON, or not text
+        raise UserError(f"{path} is not JSON ({error}); give a results.json written by this project") from error
+    if not isinstance(rows, list):
+        raise UserError(f"{path} is not a list of rows; give a results.json written by this project")
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict) or set(row) != set(ROW_KEYS):
+            raise UserError(f"{path}: row {number} does not have the keys {', '.join(ROW_KEYS)}; write the file again")
+    return rows
+
+
+def _label(key: str, value: Any) -> str:
+    if key == "rerank":
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
+
+
+def _cell(row: Row, metric: str) -> str:
+    return f"{row[metric]:.2f}" if row["trials"] == 1 else f"{row[metric]:.2f} ± {row['std'][metric]:.2f}"
+
+
+def _alignment(columns: int) -> list[str]:
+    return ["left"] * (columns - len(METRICS)) + ["right"] * len(METRICS)
+
+
+def _caption(row: Row, varying: Sequence[str]) -> str:
+    shared = [f"{key} {_label(key, row[key])}" for key in LABELS if key not in varying and row[key] is not None]
+    return f"{', '.join(shared)}. Percent, mean ± standard deviation over trials."

@@ -1,0 +1,37 @@
+"""Gradient reversal (Ganin and Lempitsky, ICML 2015), the GRL of eq. 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class _Reverse(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
+        ctx.scale = scale
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return -ctx.scale * grad, None
+
+
+class GradientReversal(nn.Module):
+    """Identity forward, gradient times ``-scale`` backward.
+
+    Args:
+        scale: strength of the reversed gradient.
+    """
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Reverse.apply(x, self.scale)
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale}"

@@ -1,0 +1,38 @@
+"""Draw people procedurally into the folder layout of a real visible-infrared data set.
+
+python tools/generate_dataset.py --layout sysu --root datasets/generated/SYSU-MM01 --ids 64 --images 4 --seed 0
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from datasets_ext.errors import run_program
+from datasets_ext.generated import LAYOUTS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="Draw people, visible and infrared, in a data set's layout.")
+    parser.add_argument("--layout", choices=sorted(LAYOUTS), required=True, help="the data set whose layout to write")
+    parser.add_argument("--root", type=Path, required=True, help="the data set's own folder, new or empty")
+    parser.add_argument("--ids", type=int, required=True, help="number of people; half of them are for training")
+    parser.add_argument("--images", type=int, required=True, help="images of a person and camera")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default 0)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: one a core)")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse ``argv`` (default: the command line), draw, and say what was written where. Raises UserError."""
+    args = _parser().parse_args(argv)
+    written = LAYOUTS[args.layout](args.root, args.ids, args.images, args.seed, workers=args.workers)
+    if not written:
+        print(f"{args.root}: already generated with these parameters, nothing to do")
+        return
+    print(f"{args.root}: wrote {args.ids} people in the layout '{args.layout}', {args.images} images a camera")
+
+
+if __name__ == "__main__":
+    run_program(main)
