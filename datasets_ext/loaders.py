@@ -13,9 +13,10 @@ from fastreid.config import CfgNode
 from fastreid.data.build import _train_loader_from_config, fast_batch_collator
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.samplers import InferenceSampler
-from fastreid.data.transforms import build_transforms
+from fastreid.data.transforms import ToTensor, build_transforms
 from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torchvision import transforms as T
 
 from .cross_modality import CrossModalityImageDataset, datasets_root
 from .dataset import CrossModalityDataset, Draw
@@ -105,7 +106,7 @@ def build_train_loader(cfg: CfgNode, *, seed: int, combineall: bool = False) -> 
         UserError: unknown names, or numbers that make no batch.
     """
     records = _training_records(cfg, combineall)
-    dataset = CrossModalityDataset(records, build_transforms(cfg, is_train=True), relabel=True)
+    dataset = CrossModalityDataset(records, _transforms(cfg, is_train=True), relabel=True)
     world_size = comm.get_world_size()
     sampler, per_epoch = _build_sampler(cfg, dataset, seed)
     batch_sampler = SeededBatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, seed, per_epoch)
@@ -121,7 +122,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Pa
     data = load_dataset(dataset_name)
     if comm.is_main_process():
         data.show_test()
-    dataset = CrossModalityDataset(data.query + data.gallery, build_transforms(cfg, is_train=False), relabel=False)
+    dataset = CrossModalityDataset(data.query + data.gallery, _transforms(cfg, is_train=False), relabel=False)
     batch_size = max(cfg.TEST.IMS_PER_BATCH // comm.get_world_size(), 1)
     batch_sampler = BatchSampler(InferenceSampler(len(dataset)), batch_size, drop_last=False)
     return _device_loader(cfg, dataset, batch_sampler), data.dataset_root
@@ -134,6 +135,19 @@ def load_dataset(name: str, **kwargs: Any) -> CrossModalityImageDataset:
     if name not in cross_modality:
         raise UserError(f"dataset {name} is not a visible-infrared dataset known here: choose from {cross_modality}")
     return known[name](root=datasets_root(), **kwargs)
+
+
+def _transforms(cfg: CfgNode, is_train: bool) -> T.Compose:
+    """fast-reid's transforms, but for its tensor conversion, which stands on a deprecated storage class."""
+    steps: list[Any] = []
+    for step in build_transforms(cfg, is_train).transforms:
+        steps += [T.PILToTensor(), _to_float] if isinstance(step, ToTensor) else [step]
+    return T.Compose(steps)
+
+
+def _to_float(image: torch.Tensor) -> torch.Tensor:
+    """Pixels 0..255 as float32, the range of fast-reid's mean, deviation and erasing values."""
+    return image.to(torch.float32)
 
 
 def _training_records(cfg: CfgNode, combineall: bool) -> list[ImageRecord]:

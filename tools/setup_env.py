@@ -28,7 +28,7 @@ INPUTS = ("pyproject.toml", "requirements.txt", *(f"requirements/{n}.txt" for n 
 INSTALL = ("-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check")
 STEPS = (
     (
-        "installing the pinned versions (minutes; about 6 GB where torch brings CUDA)",
+        "installing the pinned versions (minutes; about 7 GB where torch brings CUDA)",
         (*INSTALL, "-r", "requirements/pinned.txt", "-r", "requirements/dev.txt"),
     ),
     ("installing fastreid without its own pins", (*INSTALL, "--no-deps", "-r", "requirements/fastreid.txt")),

@@ -32,11 +32,11 @@ class Pose:
 
 def sample_pose(rng: np.random.Generator) -> Pose:
     """Mostly front, back and side views, walking or standing."""
-    facing = (0.0, math.pi, math.pi / 2, -math.pi / 2)[int(rng.choice(4, p=(0.34, 0.26, 0.2, 0.2)))]
+    facing = (0.0, math.pi, math.pi / 2, -math.pi / 2)[int(rng.choice(4, p=(0.42, 0.3, 0.14, 0.14)))]
     walking = rng.random() < 0.75
     stride = float(rng.uniform(0.2, 0.5)) if walking else float(rng.uniform(0.0, 0.08))
     return Pose(
-        yaw=facing + float(rng.normal(0, 0.3)),
+        yaw=facing + float(rng.normal(0, 0.22)),
         phase=float(rng.uniform(0, 2 * math.pi)),
         stride=stride,
         arms=stride * float(rng.uniform(0.6, 1.2)),

@@ -24,7 +24,7 @@ def upper_tube(figure: Figure, shared: SharedCues) -> Tube:
     """The upper garment's form, from the collar to the hem."""
     build, shoulders = shared.build, shared.shoulders
     thick = {"jacket": 1.1, "hoodie": 1.14, "coat": 1.12}.get(shared.upper, 1.0)
-    flare = {"coat": 1.2, "dress": 1.5, "tshirt": 1.04}.get(shared.upper, 1.08)
+    flare = {"coat": 1.35, "dress": 1.65, "tshirt": 1.04}.get(shared.upper, 1.08)
     wide = 0.104 * build * thick
     hem = hem_height(shared)
     levels = [
@@ -47,7 +47,7 @@ def draw_upper(figure: Figure, shared: SharedCues, paint: Paint) -> None:
     if shared.upper == "jacket":  # open in front over a shirt in the accent
         tube.patch(0.0, 0.42, 0.85, tube.bottom + 0.012, paint("accent"))
         for side in (-1, 1):
-            tube.patch(side * 0.5, 0.06, 0.85, tube.bottom, paint("upper", 0.7))
+            tube.patch(side * 0.5, 0.09, 0.85, tube.bottom, paint("accent_edge"))
     elif shared.upper == "shirt":
         tube.patch(0.0, 0.05, 0.845, tube.bottom, paint("upper", 0.65))
     elif shared.upper == "coat":
@@ -68,26 +68,30 @@ def draw_strip(figure: Figure, shared: SharedCues, paint: Paint) -> None:
 
 
 def draw_pattern(tube: Tube, shared: SharedCues, paint: Paint) -> None:
-    """The pattern of the upper garment, in the accent."""
-    accent, count = paint("accent"), shared.pattern_count
+    """The pattern of the upper garment; its edge makes it visible on cloth of any brightness."""
+    accent, edge, count = paint("accent"), paint("accent_edge"), shared.pattern_count
     if shared.pattern in ("horizontal", "checks"):
         step = (SHOULDER - tube.bottom) / (count + 0.5)
         width = 0.5 if shared.pattern == "horizontal" else 0.3
         for index in range(count):
             top = SHOULDER - step * (index + 0.35)
+            tube.band(top, top - step * (width + 0.22), edge)
             tube.band(top, top - step * width, accent)
     if shared.pattern in ("vertical", "checks"):
         number = 2 * count + 2
         half = math.pi / number * (0.5 if shared.pattern == "vertical" else 0.3)
         for index in range(number):
+            tube.patch(2 * math.pi * index / number, half * 1.5, SHOULDER, tube.bottom, edge)
             tube.patch(2 * math.pi * index / number, half, SHOULDER, tube.bottom, accent)
     if shared.pattern == "halves":
+        tube.band(0.71, tube.bottom, edge)
         tube.band(0.69, tube.bottom, accent)
     elif shared.pattern == "sash":
         for azimuth in (0.0, math.pi):
             lean = math.copysign(0.085 * shared.build, math.cos(azimuth))
-            outline = [(lean - 0.035, 0.125), (lean + 0.035, 0.125), (0.035 - lean, -0.13), (-0.035 - lean, -0.13)]
-            tube.shape(azimuth, 0.69, outline, accent)
+            for half, fill in ((0.05, edge), (0.032, accent)):
+                outline = [(lean - half, 0.125), (lean + half, 0.125), (half - lean, -0.13), (-half - lean, -0.13)]
+                tube.shape(azimuth, 0.69, outline, fill)
     elif shared.pattern == "print":
         for azimuth in (0.0, math.pi) if shared.print_on_back else (0.0,):
             _draw_print(tube, azimuth, shared, paint)
@@ -99,7 +103,7 @@ def _ring(radius: float, corners: int, turn: float = 0.0) -> list[Pixel]:
 
 
 def _draw_print(tube: Tube, azimuth: float, shared: SharedCues, paint: Paint) -> None:
-    size, accent = 0.062 * shared.build, paint("accent")
+    size, accent = 0.07 * shared.build, paint("accent")
     outlines: dict[str, list[list[Pixel]]] = {
         "disc": [_ring(size, 14)],
         "ring": [_ring(size * 1.1, 14)],
@@ -111,17 +115,21 @@ def _draw_print(tube: Tube, azimuth: float, shared: SharedCues, paint: Paint) ->
             [(-0.065, 0.022), (0.065, 0.022), (0.065, -0.022), (-0.065, -0.022)],
         ],
     }
+    panel = 0.086 * shared.build
+    tube.shape(
+        azimuth, 0.715, [(-panel, 0.085), (panel, 0.085), (panel, -0.085), (-panel, -0.085)], paint("accent_edge")
+    )
     for outline in outlines[shared.print_shape]:
         tube.shape(azimuth, 0.715, outline, accent)
     if shared.print_shape == "ring":
-        tube.shape(azimuth, 0.715, _ring(size * 0.55, 12), paint("upper"))
+        tube.shape(azimuth, 0.715, _ring(size * 0.55, 12), paint("accent_edge"))
 
 
 def draw_skirt(figure: Figure, shared: SharedCues, paint: Paint) -> None:
     """A short or a long skirt around both legs."""
     hip, build = shared.leg_length, shared.build
     hem = hip - (0.17 if shared.lower == "skirt" else 0.33)
-    flare = 1.35 if shared.lower == "skirt" else 1.45
+    flare = 1.5 if shared.lower == "skirt" else 1.45
     wide = 0.095 * build
     tube = Tube(
         figure,
@@ -130,5 +138,14 @@ def draw_skirt(figure: Figure, shared: SharedCues, paint: Paint) -> None:
     tube.band(tube.top, hem, paint("lower"))
     for index in range(8):
         tube.patch(math.pi / 4 * index, 0.05, hip, hem, paint("lower", 0.8))
-    if shared.side_stripe:
-        tube.band(hem + 0.05, hem + 0.02, paint("stripe"))
+    drop = hip - hem
+    if shared.lower_pattern == "side":
+        for azimuth in (-math.pi / 2, math.pi / 2):
+            tube.patch(azimuth, 0.45, hip + 0.03, hem, paint("stripe_edge"))
+            tube.patch(azimuth, 0.3, hip + 0.03, hem, paint("stripe"))
+    elif shared.lower_pattern == "cuffs":
+        tube.band(hem + 0.4 * drop, hem, paint("stripe_edge"))
+        tube.band(hem + 0.3 * drop, hem, paint("stripe"))
+    elif shared.lower_pattern == "knees":
+        tube.band(hem + 0.7 * drop, hem + 0.35 * drop, paint("stripe_edge"))
+        tube.band(hem + 0.6 * drop, hem + 0.35 * drop, paint("stripe"))

@@ -47,9 +47,10 @@ def _draw_hair(identity: Identity, figure: Figure, center: Point, paint: Paint) 
     fill = paint(surface)
     front = math.cos(figure.pose.yaw)
     if hair == "afro":
-        figure.ellipse((x, y + 0.03 * size, z - 0.03 * size), 0.073 * size, 0.062 * size, fill)
-        figure.ellipse((x, y - 0.012, z + 0.025), 0.038 * size, 0.045 * size, paint("skin" if front > 0.1 else "hair"))
-        if front > 0.1:
+        inner = "skin" if front > -0.25 else "hair"
+        figure.ellipse((x, y + 0.03 * size, z - 0.03 * size), 0.088 * size, 0.07 * size, fill)
+        figure.ellipse((x, y - 0.012, z + 0.025), 0.038 * size, 0.045 * size, paint(inner))
+        if inner == "skin":
             _draw_face(figure, center, size, paint)
         return
     if hair != "bald":

@@ -1,6 +1,6 @@
 """What makes one generated person that person: cues in three groups, by the modality that shows them.
 
-* :class:`SharedCues`: seen in both modalities: build, hair shape, garment types, pattern geometry, bag.
+* :class:`SharedCues`: seen in both modalities: build, hair shape, garment types, pattern geometry and pigment, bag.
 * :class:`ColorCues`: seen only in visible images: the hue and lightness of every surface, coloured trim.
 * :class:`InfraredCues`: seen only in infrared images: how strongly each material reflects near-infrared light (drawn
   independently of its colour, as with real textile dyes), a reflective strip, a woven pattern.
@@ -14,14 +14,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from datasets_ext.errors import UserError
-
-RGB = tuple[float, float, float]
+from datasets_ext.generated.color import RGB
 
 HAIR = ("short", "long", "bob", "ponytail", "bun", "afro", "bald", "cap", "beanie")
 UPPERS = ("tshirt", "shirt", "jacket", "hoodie", "coat", "dress", "vest")
 PATTERNS = ("plain", "horizontal", "vertical", "checks", "print", "halves", "sash")
 PRINTS = ("disc", "square", "triangle", "cross", "ring", "bar")
 LOWERS = ("trousers", "wide", "leggings", "shorts", "skirt", "long_skirt")
+LOWER_PATTERNS = ("plain", "side", "cuffs", "knees")
 BAGS = ("none", "backpack", "shoulder", "tote", "waist")
 STRIPS = ("none", "chest", "arms", "shins")
 WEAVES = ("none", "bands", "grid")
@@ -56,11 +56,13 @@ class SharedCues:
     sleeves: str  # "none", "short" or "long"
     contrast_sleeves: bool  # sleeves in the accent of the upper garment
     pattern: str
+    light_pattern: bool  # a white pigment edged in black, or the reverse: pigments keep their brightness in infrared
     pattern_count: int  # stripes, bands or checks over the garment
     print_shape: str
     print_on_back: bool
     lower: str
-    side_stripe: bool
+    lower_pattern: str  # down the side, the lower third, or a band
+    light_lower_pattern: bool
     shoe_height: float  # height of the shaft: low shoes or boots
     bag: str
     bag_side: int  # +1 left, -1 right
@@ -75,9 +77,9 @@ class ColorCues:
     skin: RGB
     hair: RGB
     upper: RGB
-    accent: RGB  # of the pattern on the upper garment
+    accent: RGB  # hue of the pattern on the upper garment; its brightness is a shared cue
     lower: RGB
-    stripe: RGB  # of the side stripe
+    stripe: RGB  # hue of the pattern on the lower garment
     shoes: RGB
     bag: RGB
     scarf: RGB
@@ -90,9 +92,7 @@ class InfraredCues:
 
     hair: float
     upper: float
-    accent: float
     lower: float
-    stripe: float
     shoes: float
     bag: float
     scarf: float

@@ -28,7 +28,7 @@ def draw_leg(identity: Identity, figure: Figure, side: int, paint: Paint, shade:
     hip, knee, ankle = leg_joints(identity, figure, side)
     build = 0.5 + 0.5 * shared.build
     bare = shared.upper == "dress" or shared.lower in ("skirt", "long_skirt", "shorts")
-    wide = {"wide": (1.12, 1.45, 1.75), "leggings": (0.95, 0.92, 0.8)}.get(shared.lower, (1.0, 1.1, 1.1))
+    wide = {"wide": (1.15, 1.6, 2.1), "leggings": (0.95, 0.92, 0.8)}.get(shared.lower, (1.0, 1.1, 1.1))
     if bare:
         wide = (0.85, 0.82, 0.75)
     radii = [base * build * factor for base, factor in zip((0.05, 0.037, 0.027), wide, strict=True)]
@@ -44,6 +44,9 @@ def draw_leg(identity: Identity, figure: Figure, side: int, paint: Paint, shade:
     elif shared.lower == "shorts" and shared.upper != "dress":
         legs = (0.062 * build, 0.062 * build)
         figure.limb(hip, knee, legs, paint("lower", shade), (0.0, 0.9), cap=False)
+        if shared.lower_pattern != "plain":
+            figure.limb(hip, knee, legs, paint("stripe_edge", shade), (0.5, 0.9), cap=False)
+            figure.limb(hip, knee, legs, paint("stripe", shade), (0.64, 0.9), cap=False)
         figure.ellipse(hip, legs[0], legs[0], paint("lower", shade))
 
 
@@ -68,11 +71,19 @@ def _cloth(
     if identity.infrared.strip == "shins" and paint.shows("strip"):
         figure.limb(knee, ankle, (radii[1], radii[2]), paint("strip", shade), (0.35, 0.55), cap=False)
     outward = (side * math.cos(figure.pose.yaw), -side * math.sin(figure.pose.yaw))  # across, towards the camera
-    if identity.shared.side_stripe and outward[1] > -0.6:
+    pattern = identity.shared.lower_pattern
+    if pattern == "cuffs":
+        figure.limb(knee, ankle, (radii[1], radii[2]), paint("stripe_edge", shade), (0.22, 0.97), cap=False)
+        figure.limb(knee, ankle, (radii[1], radii[2]), paint("stripe", shade), (0.35, 0.97), cap=False)
+    elif pattern == "knees":
+        figure.limb(hip, knee, (radii[0], radii[1]), paint("stripe_edge", shade), (0.4, 0.95), cap=False)
+        figure.limb(hip, knee, (radii[0], radii[1]), paint("stripe", shade), (0.55, 0.95), cap=False)
+    elif pattern == "side" and outward[1] > -0.6:
         points = []
         for (x, y, z), radius in zip((hip, knee, ankle), radii, strict=True):
             points.append((x + side * radius * 0.75, y, z))
-        figure.line(points, 0.024, paint("stripe", shade))
+        figure.line(points, 0.038, paint("stripe_edge", shade))
+        figure.line(points, 0.022, paint("stripe", shade))
 
 
 def _shoe(identity: Identity, figure: Figure, knee: Point, ankle: Point, paint: Paint, shade: float) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datasets_ext.generated.identity import RGB, Identity
+from datasets_ext.generated.color import RGB, at_luma
+from datasets_ext.generated.identity import Identity
 
 RGBA = tuple[int, int, int, int]
+
+# Brightness of pigments in either light: titanium white and carbon black look alike in visible and near-infrared.
+LIGHT, DARK = 0.88, 0.1
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,31 @@ class Paint:
         return red, green, blue, 255
 
 
+def _pigments(identity: Identity) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Brightness of the body and the edge of the upper garment's pattern, and of the lower one's."""
+    shared = identity.shared
+    return (
+        (LIGHT, DARK) if shared.light_pattern else (DARK, LIGHT),
+        (LIGHT, DARK) if shared.light_lower_pattern else (DARK, LIGHT),
+    )
+
+
 def visible_paint(identity: Identity) -> Paint:
     """Colours; the reflective strip and the weave do not show."""
     color = identity.color
+    pattern, lower_pattern = _pigments(identity)
     return Paint(
         {
             "skin": color.skin,
             "hair": color.hair,
             "eyes": (0.1, 0.08, 0.08),
             "upper": color.upper,
-            "accent": color.accent,
+            "accent": at_luma(color.accent, pattern[0]),
+            "accent_edge": at_luma(color.accent, pattern[1]),
             "trim": color.trim,
             "lower": color.lower,
-            "stripe": color.stripe,
+            "stripe": at_luma(color.stripe, lower_pattern[0]),
+            "stripe_edge": at_luma(color.stripe, lower_pattern[1]),
             "shoes": color.shoes,
             "bag": color.bag,
             "scarf": color.scarf,
@@ -52,15 +68,18 @@ def visible_paint(identity: Identity) -> Paint:
 def infrared_paint(identity: Identity) -> Paint:
     """Reflectances; the trim's colour does not show, and skin is bright whatever its tone."""
     infrared = identity.infrared
+    pattern, lower_pattern = _pigments(identity)
     levels = {
         "skin": 0.74,
         "hair": infrared.hair,
         "eyes": 0.12,
         "upper": infrared.upper,
-        "accent": infrared.accent,
+        "accent": pattern[0],
+        "accent_edge": pattern[1],
         "trim": infrared.upper,
         "lower": infrared.lower,
-        "stripe": infrared.stripe,
+        "stripe": lower_pattern[0],
+        "stripe_edge": lower_pattern[1],
         "weave": infrared.lower + infrared.weave_step,
         "strip": 1.0,
         "shoes": infrared.shoes,

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from datasets_ext.generated.color import RGB, at_luma, luma
 from datasets_ext.generated.identity import (
     BAGS,
     HAIR,
+    LOWER_PATTERNS,
     LOWERS,
     PATTERNS,
     PRINTS,
-    RGB,
     STRIPS,
     UPPERS,
     WEAVES,
@@ -22,6 +23,9 @@ from datasets_ext.generated.identity import (
     InfraredCues,
     SharedCues,
 )
+
+# Least differences of brightness, in either modality: they make the shared geometry visible in both.
+BAG_CONTRAST, GARMENT_CONTRAST = 0.22, 0.12
 
 
 class _Draw:
@@ -81,71 +85,65 @@ CLOTHES: tuple[RGB, ...] = (
 )
 
 
-def luma(color: Sequence[float] | np.ndarray) -> float:
-    """Brightness of an RGB colour, 0..1 (ITU-R BT.601 weights)."""
-    return 0.299 * float(color[0]) + 0.587 * float(color[1]) + 0.114 * float(color[2])
-
-
 def _shared(draw: _Draw) -> SharedCues:
-    upper = draw.pick(UPPERS, (6, 3, 4, 4, 4, 3, 2))
+    upper = draw.pick(UPPERS, (5, 2, 4, 3, 4, 3.5, 3))
     sleeves = {"tshirt": "short", "dress": draw.pick(("short", "none")), "vest": "none"}.get(upper, "long")
-    pattern = draw.pick(PATTERNS, (3, 4, 2.5, 2, 4, 2.5, 1.5))
+    pattern = draw.pick(PATTERNS, (2, 4, 2.5, 2, 4, 2.5, 2))
     return SharedCues(
-        build=draw.uniform(0.78, 1.34),
+        build=draw.uniform(0.75, 1.4),
         shoulders=draw.uniform(0.9, 1.14),
         leg_length=draw.uniform(0.45, 0.52),
-        head=draw.uniform(0.92, 1.12),
-        hair=draw.pick(HAIR, (5, 4, 3, 3, 2, 2, 2, 3, 2)),
+        head=draw.uniform(0.92, 1.15),
+        hair=draw.pick(HAIR, (3, 4, 3, 3, 3, 3, 2, 3, 3)),
         upper=upper,
         sleeves=sleeves,
         contrast_sleeves=draw.flag(0.25) and upper not in ("vest", "coat"),
         pattern="plain" if upper == "jacket" else pattern,
+        light_pattern=draw.flag(0.5),
         pattern_count=int(draw.pick(("3", "2", "4", "5"))),
         print_shape=draw.pick(PRINTS),
         print_on_back=draw.flag(0.6),
-        lower=draw.pick(LOWERS, (6, 3, 3, 4, 3, 2)),
-        side_stripe=draw.flag(0.25),
-        shoe_height=draw.uniform(0.0, 0.05) + 0.1 * draw.flag(0.2),
+        lower=draw.pick(LOWERS, (4, 4, 3, 4, 3, 3)),
+        lower_pattern=draw.pick(LOWER_PATTERNS, (5, 2, 1.5, 1.5)),
+        light_lower_pattern=draw.flag(0.5),
+        shoe_height=draw.uniform(0.0, 0.05) + 0.1 * draw.flag(0.3),
         bag=draw.pick(BAGS, (4, 5, 3, 3, 1.5)),
         bag_side=1 if draw.flag(0.5) else -1,
-        bag_size=draw.uniform(0.8, 1.3),
+        bag_size=draw.uniform(0.9, 1.5),
         scarf=draw.flag(0.15),
     )
 
 
 def _color(draw: _Draw) -> ColorCues:
-    upper, lower = draw.color(CLOTHES), draw.color(CLOTHES)
+    upper = draw.color(CLOTHES)
 
-    def over(base: np.ndarray) -> RGB:
-        """A colour that stands out from ``base`` in lightness too, so that its pattern can be seen."""
-        hue, target = draw.color(CLOTHES), draw.contrast(luma(base), 0.33)
-        level = luma(hue)
-        return _rgb(hue * (target / level) if target < level else 1 - (1 - hue) * ((1 - target) / (1 - level)))
+    def over(least: float) -> RGB:
+        """A colour whose brightness differs from the upper garment's."""
+        return at_luma(draw.color(CLOTHES), draw.contrast(luma(upper), least))
 
     return ColorCues(
         skin=_rgb(draw.color(SKIN)),
         hair=_rgb(draw.color(HAIR_COLORS)),
         upper=_rgb(upper),
-        accent=over(upper),
-        lower=_rgb(lower),
-        stripe=over(lower),
+        accent=_rgb(draw.color(CLOTHES)),
+        lower=over(GARMENT_CONTRAST),
+        stripe=_rgb(draw.color(CLOTHES)),
         shoes=_rgb(draw.color(CLOTHES[:3] + CLOTHES[-3:])),
-        bag=_rgb(draw.color(CLOTHES)),
+        bag=over(BAG_CONTRAST),
         scarf=_rgb(draw.color(CLOTHES)),
         trim=_rgb(draw.color(CLOTHES)),
     )
 
 
 def _infrared(draw: _Draw) -> InfraredCues:
-    upper, lower = draw.uniform(0.14, 0.9), draw.uniform(0.14, 0.9)
+    upper = draw.uniform(0.14, 0.9)
+    lower = draw.contrast(upper, GARMENT_CONTRAST, 0.14, 0.9)
     return InfraredCues(
         hair=draw.uniform(0.12, 0.3),
         upper=upper,
-        accent=draw.contrast(upper, 0.33),
         lower=lower,
-        stripe=draw.contrast(lower, 0.33),
         shoes=draw.uniform(0.1, 0.7),
-        bag=draw.uniform(0.1, 0.85),
+        bag=draw.contrast(upper, BAG_CONTRAST),
         scarf=draw.uniform(0.15, 0.9),
         strip=draw.pick(STRIPS, (5, 1.2, 1, 1.2)),
         weave=draw.pick(WEAVES, (4, 1.5, 1.5)),

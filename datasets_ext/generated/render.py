@@ -25,14 +25,14 @@ def _place_person(identity: Identity, camera: Camera, size: tuple[int, int], rng
     width, height = (SUPERSAMPLING * side for side in size)
     ground = height * float(rng.uniform(0.93, 1.01))
     tall = ground - height * float(rng.uniform(-0.01, 0.09))
-    center = width * float(rng.uniform(0.43, 0.57))
+    center = width * float(rng.uniform(0.45, 0.55))
     elevation = camera.elevation * float(rng.uniform(0.7, 1.3))
     figure = Figure((width, height), sample_pose(rng), tall, center, ground, elevation)
     figure.draw.ellipse(
         (center - 0.13 * tall, ground - 0.035 * tall, center + 0.13 * tall, ground + 0.015 * tall), (15, 15, 18, 90)
     )
     draw_person(identity, figure, infrared_paint(identity) if camera.infrared else visible_paint(identity))
-    if rng.random() < 0.12:
+    if rng.random() < 0.08:
         _draw_occluder(figure, (width, height), rng)
     return figure.image.reduce(SUPERSAMPLING)
 
@@ -63,7 +63,7 @@ def _relief(alpha: Image.Image, rng: np.random.Generator) -> np.ndarray:
 
 def _visible_light(pixels: np.ndarray, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Exposure, colour cast and a soft gradient or shadow."""
-    cast = np.asarray(camera.cast) * rng.normal(1, 0.04, 3) * camera.gain * rng.uniform(0.75, 1.2)
+    cast = np.asarray(camera.cast) * rng.normal(1, 0.04, 3) * camera.gain * rng.uniform(0.8, 1.15)
     gradient = 1 + 0.12 * _smooth_field(size, (2, 3), rng)
     lit: np.ndarray = pixels * cast.astype(np.float32) * np.clip(gradient, 0.5, 1.4)
     return lit
@@ -76,9 +76,9 @@ def _infrared_light(pixels: np.ndarray, camera: Camera, size: tuple[int, int], r
     center = (width * rng.uniform(0.3, 0.7), height * rng.uniform(0.25, 0.6))
     spread = rng.uniform(0.45, 0.8)
     far = ((x - center[0]) / (1.5 * spread * width)) ** 2 + ((y - center[1]) / (spread * height)) ** 2
-    lamp = 0.55 + 0.65 * np.exp(-far)[..., None]
+    lamp = 0.68 + 0.5 * np.exp(-far)[..., None]
     exposure = camera.gain * rng.uniform(0.85, 1.2)
-    haze = rng.uniform(0.02, 0.12)
+    haze = rng.uniform(0.02, 0.09)
     lit: np.ndarray = haze + (1 - haze) * (pixels * lamp * exposure).astype(np.float32)
     return lit
 
@@ -97,7 +97,7 @@ def photograph(identity: Identity, camera: Camera, rng: np.random.Generator) -> 
     if camera.infrared:
         pixels = pixels[..., :1]
     image = Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8).squeeze())
-    image = image.filter(ImageFilter.GaussianBlur(camera.blur * float(rng.uniform(0.5, 1.6))))
+    image = image.filter(ImageFilter.GaussianBlur(camera.blur * float(rng.uniform(0.5, 1.4))))
     grain = rng.standard_normal((size[1], size[0], 1 if camera.infrared else 3), np.float32)
     noisy = np.asarray(image, np.float32).reshape(grain.shape) + grain * (255 * camera.noise)
     noisy = np.broadcast_to(noisy, (size[1], size[0], 3))

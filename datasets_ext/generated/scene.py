@@ -36,11 +36,11 @@ CAMERAS = {
     camera.number: camera
     for camera in (
         Camera(1, False, "hall", 0.92, (1.06, 1.0, 0.9), 0.10, 0.5, 0.015),
-        Camera(2, False, "corridor", 0.78, (0.95, 1.02, 1.0), 0.16, 0.6, 0.02),
-        Camera(3, True, "corridor", 0.95, (1.0, 1.0, 1.0), 0.14, 0.7, 0.035),
+        Camera(2, False, "corridor", 0.85, (0.95, 1.02, 1.0), 0.16, 0.6, 0.02),
+        Camera(3, True, "corridor", 1.0, (1.0, 1.0, 1.0), 0.14, 0.6, 0.025),
         Camera(4, False, "street", 1.08, (0.98, 1.0, 1.05), 0.12, 0.5, 0.012),
         Camera(5, False, "park", 0.95, (1.02, 1.02, 0.94), 0.18, 0.65, 0.018),
-        Camera(6, True, "yard", 0.8, (1.0, 1.0, 1.0), 0.15, 0.8, 0.05),
+        Camera(6, True, "yard", 0.88, (1.0, 1.0, 1.0), 0.15, 0.65, 0.032),
     )
 }
 
@@ -136,7 +136,7 @@ def backdrop(number: int) -> Image.Image:
     pixels = np.asarray(image, np.float32) + rng.normal(0, 3, (HEIGHT, WIDTH, 1)).astype(np.float32)
     if camera.infrared:  # one band, weakly lit: the lamp at the camera does not reach far
         level = (pixels * np.array([0.5, 0.3, 0.2], np.float32)).sum(axis=2)
-        pixels = np.repeat((0.12 + 0.5 * level / 255)[..., None] * 255, 3, axis=2)
+        pixels = np.repeat((0.12 + 0.42 * level / 255)[..., None] * 255, 3, axis=2)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 

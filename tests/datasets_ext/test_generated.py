@@ -18,9 +18,10 @@ from PIL import Image
 
 from datasets_ext.errors import UserError
 from datasets_ext.generated import CueStrength, generate_sysu
+from datasets_ext.generated.color import luma
 from datasets_ext.generated.identity import Identity
 from datasets_ext.generated.paint import infrared_paint, visible_paint
-from datasets_ext.generated.population import luma, sample_identity
+from datasets_ext.generated.population import sample_identity
 from datasets_ext.generated.render import photograph
 from datasets_ext.generated.scene import CAMERAS
 from datasets_ext.generated.sysu import cameras_of, gallery_permutations, split_ids
@@ -158,11 +159,15 @@ def test_visible_luma_does_not_predict_infrared_brightness() -> None:
 
 @given(st.integers(0, 2**31 - 1), st.integers(1, 9999))
 @settings(max_examples=60, deadline=None)
-def test_patterns_stand_out_in_both_modalities(seed: int, pid: int) -> None:
+def test_patterns_and_bags_stand_out_in_both_modalities(seed: int, pid: int) -> None:
     who = sample_identity(seed, pid, CueStrength())
-    for base, mark in (("upper", "accent"), ("lower", "stripe")):
-        assert abs(luma(getattr(who.color, base)) - luma(getattr(who.color, mark))) > 0.329
-        assert abs(getattr(who.infrared, base) - getattr(who.infrared, mark)) > 0.329
+    visible, infrared = visible_paint(who).surfaces, infrared_paint(who).surfaces
+    for mark, edge in (("accent", "accent_edge"), ("stripe", "stripe_edge")):
+        step = luma(visible[mark]) - luma(visible[edge])
+        assert abs(step) > 0.7
+        assert step == pytest.approx(infrared[mark][0] - infrared[edge][0])
+    for surfaces in (visible, infrared):
+        assert abs(luma(surfaces["upper"]) - luma(surfaces["bag"])) > 0.219
 
 
 def test_each_modality_hides_the_cues_of_the_other() -> None:
@@ -266,7 +271,7 @@ def test_root_below_or_at_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_strength_outside_its_range_is_refused() -> None:
-    with pytest.raises(UserError, match="'color' is 1.5"):
+    with pytest.raises(UserError, match=r"'color' is 1\.5"):
         CueStrength(color=1.5)
 
 

@@ -14,7 +14,9 @@ LOGGERS = [logging.getLogger(name) for name in ("fastreid", "idkl", "datasets_ex
 
 def start_logging(output_dir: str, rank: int) -> None:
     """Send the messages of fast-reid and ours to stdout (the main process's, INFO and up) and to ``log.txt`` (all)."""
+    setup_logger.cache_clear()  # a second run of the same process must not write into the first one's file
     for logger in LOGGERS:
+        logger.handlers.clear()
         setup_logger(output_dir, distributed_rank=rank, name=logger.name, color=sys.stdout.isatty())
         for handler in logger.handlers:
             if getattr(handler, "stream", None) is sys.stdout:

@@ -25,7 +25,7 @@ FloatArray = NDArray[np.float64]
 IgnoreRule = Callable[[slice, IntArray], BoolArray]
 
 # Entries of a block of the distance matrix: small enough that it and its temporaries stay in a core's cache.
-_BLOCK_ENTRIES = 2**18
+_BLOCK_ENTRIES = 2**20
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,10 @@ class Gallery:
 
     @classmethod
     def build(cls, columns: IntArray, pids: IntArray, ignore: IgnoreRule | None, deduplicate: bool) -> Gallery:
-        """``columns``, ``pids`` int64[G] in gallery order; ``ignore`` None ignores nothing; ``deduplicate`` is for CMC."""
+        """``columns`` and ``pids`` int64[G] are in gallery order; with ``ignore`` None nothing is ignored.
+
+        ``deduplicate``: CMC counts only the first hit of each identity.
+        """
         order = np.argsort(pids, kind="stable")
         identities, starts, sizes = np.unique(pids[order], return_index=True, return_counts=True)
         return cls(order, columns[order], identities, starts, sizes, ignore, deduplicate)
@@ -101,8 +104,8 @@ def rank_metrics(
         UserError: shapes or types do not fit, a distance is NaN, or no query has a match.
     """
     dist = _distance_array(dist)
-    query_pids = _pid_array(query_pids, "query_pids", dist.shape[0])
-    gallery_pids = _pid_array(gallery_pids, "gallery_pids", dist.shape[1])
+    query_pids = identity_array(query_pids, "query_pids", dist.shape[0])
+    gallery_pids = identity_array(gallery_pids, "gallery_pids", dist.shape[1])
     if max_rank < 1:
         raise UserError(f"max_rank is {max_rank}; give 1 or more")
     rule = None if ignore is None else _ignore_rule(ignore, dist.shape)
@@ -118,6 +121,14 @@ def average_scores(scores: QueryScores, max_rank: int = 20) -> RankMetrics:
     hits = np.bincount(np.minimum(scores.first_rank[scores.valid], max_rank + 1), minlength=max_rank + 2)
     cmc = hits[1 : max_rank + 1].cumsum() / count
     return RankMetrics(cmc, float(scores.ap[scores.valid].mean()), float(scores.inp[scores.valid].mean()), count)
+
+
+def identity_array(pids: Any, name: str, length: int) -> IntArray:
+    """``pids`` (numpy, torch or list) as int64[length]; UserError, which names it ``name``, when it is not that."""
+    array = pids.detach().cpu().numpy() if isinstance(pids, torch.Tensor) else np.asarray(pids)
+    if array.dtype.kind not in "iu" or array.shape != (length,):
+        raise UserError(f"{name} is {array.dtype}{list(array.shape)}; give {length} integers, an identity each")
+    return array.astype(np.int64, copy=False)
 
 
 def score_queries(dist: NDArray[Any], query_pids: IntArray, galleries: Sequence[Gallery]) -> list[QueryScores]:
@@ -153,7 +164,7 @@ def _score_rows(dist: NDArray[Any], query_pids: IntArray, rows: slice, gallery: 
 def _score_block(
     keys: NDArray[Any], query_pids: IntArray, gallery: Gallery, ignored: BoolArray | None
 ) -> tuple[QueryScores, BoolArray]:
-    """Scores of a block ``keys`` [B, G] (overwritten), columns as the gallery's, and which rows have a tie at a match."""
+    """Scores of a block ``keys`` [B, G] (overwritten; columns as the gallery's), and the rows with a tie at a match."""
     if ignored is not None:
         np.copyto(keys, np.inf, where=ignored)
     group = np.minimum(np.searchsorted(gallery.identities, query_pids), len(gallery.identities) - 1)
@@ -216,12 +227,3 @@ def _distance_array(dist: Any) -> NDArray[Any]:
         row, column = np.argwhere(np.isnan(dist))[0]
         raise UserError(f"dist is NaN at query {row}, gallery {column}; check the features it was computed from")
     return dist.astype(np.float32 if dist.dtype.itemsize < 8 else np.float64, copy=False)
-
-
-def _pid_array(pids: Any, name: str, length: int) -> IntArray:
-    array = pids.detach().cpu().numpy() if isinstance(pids, torch.Tensor) else np.asarray(pids)
-    if array.dtype.kind not in "iu" or array.shape != (length,):
-        raise UserError(
-            f"{name} is {array.dtype}{list(array.shape)}; give {length} integers, one a row or column of dist"
-        )
-    return array.astype(np.int64, copy=False)

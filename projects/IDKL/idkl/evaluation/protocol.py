@@ -17,7 +17,7 @@ import torch
 
 from datasets_ext.errors import UserError
 
-from .metrics import BoolArray, Gallery, IntArray, QueryScores, average_scores, score_queries
+from .metrics import Gallery, IgnoreRule, IntArray, QueryScores, average_scores, identity_array, score_queries
 from .results import METRICS, RANKS, Row
 
 
@@ -25,23 +25,21 @@ from .results import METRICS, RANKS, Row
 class Trial:
     """Rows of the features: ``query`` int64[Q] and ``gallery`` int64[G], the latter in gallery order (breaks ties).
 
-    A query ignores the gallery entries whose key equals its own: ``query_keys`` int64[Q], ``gallery_keys``
-    int64[G]. Without keys nothing is ignored.
+    ``ignore_keys``: int64[Q] and int64[G]; a query ignores the gallery entries whose key equals its own. None: it
+    ignores nothing.
     """
 
     query: IntArray
     gallery: IntArray
-    query_keys: IntArray | None = None
-    gallery_keys: IntArray | None = None
+    ignore_keys: tuple[IntArray, IntArray] | None = None
 
-    def __post_init__(self) -> None:
-        if (self.query_keys is None) != (self.gallery_keys is None):
-            raise ValueError("give the keys of both sides or of neither")
-
-    def ignored(self, rows: slice, positions: IntArray) -> BoolArray:
-        """bool[rows, len(positions)] for a slice of the queries and positions int64 in ``gallery``."""
-        assert self.query_keys is not None and self.gallery_keys is not None
-        return self.query_keys[rows, None] == self.gallery_keys[positions]
+    @property
+    def ignore(self) -> IgnoreRule | None:
+        """``ignore_keys`` as the rule that :class:`~idkl.evaluation.metrics.Gallery` takes."""
+        if self.ignore_keys is None:
+            return None
+        query_keys, gallery_keys = self.ignore_keys
+        return lambda rows, positions: query_keys[rows, None] == gallery_keys[positions]
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def evaluate(
     Args:
         features: float[N, D], torch or numpy, not normalised; a row is L2-normalised here.
         pids: int64[N].
-        paths: str[N], only to name a bad row.
+        paths: str[N], only to name a bad row in the error.
 
     Raises:
         UserError: a feature row is zero or not finite, the shapes differ, or a trial has no query with a match.
@@ -108,9 +106,7 @@ def score_trials(
 ) -> list[list[QueryScores]]:
     """Scores of every query, one list a setting, one entry a trial; arguments and errors as in :func:`evaluate`."""
     unit = _normalize(features, paths)
-    pids = np.asarray(pids)
-    if pids.shape != (len(unit),):
-        raise UserError(f"{len(unit)} feature rows but pids of shape {list(pids.shape)}; give one identity a row")
+    pids = identity_array(pids, "pids", len(unit))
     scores: dict[tuple[int, int], QueryScores] = {}
     for members in _share_queries(settings).values():
         trials = [settings[s].trials[t] for s, t in members]
@@ -119,10 +115,7 @@ def score_trials(
         dist = (unit[torch.from_numpy(query)] @ -unit[torch.from_numpy(pool)].T).cpu().numpy()
         galleries = [
             Gallery.build(
-                np.searchsorted(pool, trial.gallery),
-                pids[trial.gallery],
-                None if trial.query_keys is None else trial.ignored,
-                settings[s].deduplicate,
+                np.searchsorted(pool, trial.gallery), pids[trial.gallery], trial.ignore, settings[s].deduplicate
             )
             for (s, _), trial in zip(members, trials, strict=True)
         ]
@@ -150,6 +143,7 @@ def _normalize(features: Any, paths: Sequence[str] | None) -> torch.Tensor:
     if bad:
         where = f"row {bad[0]}" + (f", {paths[bad[0]]}" if paths is not None else "")
         raise UserError(
-            f"{len(bad)} of {len(values)} feature rows are zero or not finite (first: {where}); extract them again"
+            f"{len(bad)} of {len(values)} feature rows are zero or not finite (first: {where}); "
+            "find out why and extract them again"
         )
     return values / norm

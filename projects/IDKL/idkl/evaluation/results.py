@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,11 @@ def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> st
     for i, row in enumerate(rows):
         name = [models[i]] if models is not None else []
         lines.append([*name, *(_label(key, row[key]) for key in varying), *(_cell(row, key) for key in METRICS)])
-    table = tabulate(lines, headers, disable_numparse=True, colalign=_alignment(len(headers)))
-    return f"{_caption(rows[0], varying)}\n\n{table}"
+    alignment = ["left"] * (len(headers) - len(METRICS)) + ["right"] * len(METRICS)
+    table = tabulate(lines, headers, disable_numparse=True, colalign=alignment)
+    shared = [f"{key} {_label(key, rows[0][key])}" for key in LABELS if key not in varying and rows[0][key] is not None]
+    spread = ", mean ± standard deviation over trials" if any(row["trials"] > 1 for row in rows) else ""
+    return f"{', '.join(shared)} (percent{spread})\n\n{table}"
 
 
 def write_results(rows: Sequence[Row], path: str | Path) -> None:
@@ -47,11 +51,11 @@ def write_results(rows: Sequence[Row], path: str | Path) -> None:
         UserError: ``path`` cannot be written.
     """
     target = Path(path).resolve()  # an existing link keeps pointing at the file
-    if target.exists() and not target.is_file():
-        raise UserError(f"cannot write results to {path}: it is not a file; give another path")
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     text = json.dumps([{key: row[key] for key in ROW_KEYS} for row in rows], indent=2, allow_nan=False)
     try:
+        if target.exists() and not target.is_file():
+            raise UserError(f"cannot write results to {path}: it is not a file; give another path")
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text + "\n")
@@ -61,7 +65,7 @@ def write_results(rows: Sequence[Row], path: str | Path) -> None:
     except OSError as error:
         raise UserError(f"cannot write results to {path}: {error.strerror}; give a path that can be written") from error
     finally:
-        if temporary.exists():
+        with suppress(OSError):  # gone when the file is in place
             temporary.unlink()
 
 
@@ -93,12 +97,3 @@ def _label(key: str, value: Any) -> str:
 
 def _cell(row: Row, metric: str) -> str:
     return f"{row[metric]:.2f}" if row["trials"] == 1 else f"{row[metric]:.2f} ± {row['std'][metric]:.2f}"
-
-
-def _alignment(columns: int) -> list[str]:
-    return ["left"] * (columns - len(METRICS)) + ["right"] * len(METRICS)
-
-
-def _caption(row: Row, varying: Sequence[str]) -> str:
-    shared = [f"{key} {_label(key, row[key])}" for key in LABELS if key not in varying and row[key] is not None]
-    return f"{', '.join(shared)}. Percent, mean ± standard deviation over trials."

@@ -63,7 +63,7 @@ def sysu_settings(paths: Sequence[str], pids: IntArray, camids: IntArray, root: 
             trials = []
             for t in range(TRIALS):
                 gallery = np.concatenate([groups[key][permutations[key][t, :shots] - 1] for key in chosen])
-                trials.append(Trial(query, gallery, query_keys, cameras[gallery]))
+                trials.append(Trial(query, gallery, (query_keys, cameras[gallery])))
             settings.append(Setting("sysu", mode, shots, "infrared-to-visible", "official", True, tuple(trials)))
     return settings
 

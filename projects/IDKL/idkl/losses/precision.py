@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
 
 P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
@@ -20,8 +21,8 @@ def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
     @functools.wraps(loss)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        raised = [_raise(value) for value in args]
-        raised_named = {name: _raise(value) for name, value in kwargs.items()}
+        raised = [raise_half(value) for value in args]
+        raised_named = {name: raise_half(value) for name, value in kwargs.items()}
         device = next(value.device for value in (*raised, *raised_named.values()) if isinstance(value, Tensor))
         with torch.autocast(device.type, enabled=False):
             return loss(*raised, **raised_named)  # type: ignore[arg-type]
@@ -29,7 +30,8 @@ def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
     return wrapped
 
 
-def _raise(value: object) -> object:
+def raise_half(value: T) -> T:
+    """A half-precision tensor as float32; anything else as it is."""
     if isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16):
-        return value.float()
+        return value.float()  # type: ignore[return-value]
     return value

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
 
+from ..losses.precision import raise_half
 from .backbone import STAGES, DualStreamFeatures
 from .modality_classifier import ModalityClassifier, modality_confuser
 from .purifier import InformationPurifier
@@ -95,10 +96,10 @@ class IDKLHead(nn.Module):
         """In training, both branches' maps to an :class:`IDKLOutput`; in evaluation, the shared map
         ``[B, D, h, w]`` to its BN-neck embedding ``[B, D]``."""
         if isinstance(features, Tensor):
-            return self.shared(features.float())
-        # Pooling cubes its input, which half precision cannot hold: from here on in float32, also under autocast.
-        shared = {stage: value.float() for stage, value in features.shared.items()}
-        specific = {stage: value.float() for stage, value in features.specific.items()}
+            return self.shared(raise_half(features))
+        # Pooling cubes its input, which half precision cannot hold: from here on in full, also under autocast.
+        shared = {stage: raise_half(value) for stage, value in features.shared.items()}
+        specific = {stage: raise_half(value) for stage, value in features.specific.items()}
         return IDKLOutput(
             shared=_identify(self.shared, shared[4], targets),
             specific=_identify(self.specific, specific[4], targets),

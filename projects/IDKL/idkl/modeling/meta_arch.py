@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from datasets_ext.errors import UserError
 
 from ..losses import discrepancy_reducing_loss, discrimination_enhancing_loss, logit_kl_loss, tgsa_loss
+from ..losses.precision import raise_half
 from .head import IdentityOutput, IDKLOutput
 
 TEACHERS = ("purified", "specific")
@@ -174,18 +175,18 @@ class IDKL(Baseline):
         losses, options = {}, self.loss_kwargs
         if "CrossEntropyLoss" in options.NAME:
             # Not fast-reid's cross-entropy: that one averages over the samples whose loss is not yet 0.
-            loss = F.cross_entropy(output.margin_logits.float(), targets, label_smoothing=options.CE.EPSILON)
+            loss = F.cross_entropy(raise_half(output.margin_logits), targets, label_smoothing=options.CE.EPSILON)
             losses[f"loss_cls_{name}"] = weight * options.CE.SCALE * loss
         if "TripletLoss" in options.NAME:
             tri = options.TRI
-            loss = triplet_loss(output.feature.float(), targets, tri.MARGIN, tri.NORM_FEAT, tri.HARD_MINING)
+            loss = triplet_loss(raise_half(output.feature), targets, tri.MARGIN, tri.NORM_FEAT, tri.HARD_MINING)
             losses[f"loss_triplet_{name}"] = weight * tri.SCALE * loss
         return losses
 
 
 def _modality_loss(logits: list[Tensor], modalities: Tensor) -> Tensor:
     """Cross-entropy against the modality (eq. 2 and 3), summed over the stages (eq. 4)."""
-    return torch.stack([F.cross_entropy(stage.float(), modalities) for stage in logits]).sum()
+    return torch.stack([F.cross_entropy(raise_half(stage), modalities) for stage in logits]).sum()
 
 
 @torch.no_grad()

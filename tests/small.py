@@ -1,0 +1,26 @@
+"""Sizes and batches for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+REPOSITORY = Path(__file__).parents[1]
+CONFIGS = REPOSITORY / "projects" / "IDKL" / "configs"
+
+SMALL = [
+    *("INPUT.SIZE_TRAIN", [64, 32], "INPUT.SIZE_TEST", [64, 32]),
+    *("SOLVER.IMS_PER_BATCH", 8, "DATALOADER.NUM_INSTANCE", 4, "DATALOADER.NUM_WORKERS", 0),
+]
+
+
+def make_batch(
+    identities: int = 2, per_modality: int = 2, dtype: torch.dtype = torch.float32
+) -> dict[str, torch.Tensor]:
+    """A random training batch in the sampler's order."""
+    half = torch.arange(identities).repeat_interleave(per_modality)
+    rows = 2 * len(half)
+    images = torch.rand(rows, 3, 64, 32, dtype=dtype, generator=torch.Generator().manual_seed(0)) * 255
+    modalities = torch.tensor([0] * len(half) + [1] * len(half))
+    return {"images": images, "targets": half.repeat(2), "modalities": modalities}
