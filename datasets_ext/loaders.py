@@ -212,6 +212,7 @@ def _device_loader(cfg: CfgNode, dataset: CrossModalityDataset, batch_sampler: B
         collate_fn=fast_batch_collator,
         pin_memory=device.type == "cuda",
         prefetch_factor=cfg.DATALOADER.PREFETCH_FACTOR if workers > 0 else None,
+        generator=torch.Generator(),  # else starting the loader would draw from the run's own random state
     )
     return DeviceLoader(loader, device)
 

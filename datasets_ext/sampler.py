@@ -75,35 +75,37 @@ class CrossModalityIdentitySampler(Sampler[int]):
 
     def epoch_batches(self, epoch: int) -> Iterator[list[int]]:
         """The batches of one epoch for this process, each a list of 2 * P * K / world_size indices."""
-        identities = _groups(list(self._pools), self.num_identities, np.random.default_rng([self._seed, epoch]))
-        # A generator for each identity and modality: what one process draws does not depend on the others' draws.
+        rng = np.random.default_rng([self._seed, epoch])
+        identities = _groups(list(self._pools), self.num_identities, rng)
         images = {
-            (pid, modality): _groups(
-                pools[modality], self.images_per_modality, np.random.default_rng([self._seed, epoch, number, modality])
-            )
-            for number, (pid, pools) in enumerate(self._pools.items())
+            (pid, modality): _groups(pools[modality], self.images_per_modality, rng)
+            for pid, pools in self._pools.items()
             for modality in (VISIBLE, INFRARED)
         }
         share = self.num_identities // self._world_size
         for _ in range(self.batches_per_epoch):
-            own = next(identities)[self._rank * share : (self._rank + 1) * share]
-            yield [index for modality in (VISIBLE, INFRARED) for pid in own for index in next(images[pid, modality])]
+            # Every process draws the images of all P identities, so that all of them stay at the same place.
+            drawn = [(next(images[pid, VISIBLE]), next(images[pid, INFRARED])) for pid in next(identities)]
+            own = drawn[self._rank * share : (self._rank + 1) * share]
+            yield [index for modality in (VISIBLE, INFRARED) for pair in own for index in pair[modality]]
 
 
 def _groups(items: list[int], size: int, rng: np.random.Generator) -> Iterator[list[int]]:
     """Groups of ``size`` items in random order, without end; all items are used before one is used again.
 
-    A group holds no item twice, unless there are fewer items than its size.
+    A group holds no item twice; with fewer items than its size, it holds each one as often as the others, give or
+    take one.
     """
     waiting: deque[int] = deque()
     while True:
-        group: list[int] = []
+        group = items * (size // len(items))
+        whole = len(group)
         held: list[int] = []
         while len(group) < size:
             if not waiting:
                 waiting.extend(items[i] for i in rng.permutation(len(items)))
             item = waiting.popleft()
-            (held if item in group and len(items) >= size else group).append(item)
+            (held if item in group[whole:] else group).append(item)
         waiting.extendleft(reversed(held))
         yield group
 

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from datasets_ext.generated.identity import RGB
+from datasets_ext.generated.color import RGB
 
 WIDTH, HEIGHT, HORIZON = 640, 224, 132  # the backdrop in pixels; crops are windows of it
 
