@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,8 @@ from .image import read_image
 from .records import ImageRecord
 
 
-class Draw(NamedTuple):
+@dataclass(frozen=True)
+class Draw:
     """One entry of a training batch: which image, and the seed of its augmentation."""
 
     index: int

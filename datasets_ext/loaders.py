@@ -51,7 +51,9 @@ class SeededBatchSampler(BatchSampler):
     def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
         place = self._epoch * self._batches_per_epoch * self.batch_size
         for batch in super().__iter__():
-            seeds = np.random.default_rng([self._seed, comm.get_rank(), place]).integers(2**62, size=len(batch)).tolist()
+            seeds = (
+                np.random.default_rng([self._seed, comm.get_rank(), place]).integers(2**62, size=len(batch)).tolist()
+            )
             yield [Draw(index, seed) for index, seed in zip(batch, seeds, strict=True)]
             place += len(batch)
 
@@ -129,7 +131,11 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Pa
 
 
 def load_dataset(name: str, **kwargs: Any) -> CrossModalityImageDataset:
-    """The dataset of this registry name from the datasets' root; :class:`UserError` when it is no visible-infrared one."""
+    """The dataset of this registry name from the datasets' root.
+
+    Raises:
+        UserError: it is no visible-infrared dataset, or is not there.
+    """
     known = DATASET_REGISTRY._obj_map
     cross_modality = [key for key, value in known.items() if issubclass(value, CrossModalityImageDataset)]
     if name not in cross_modality:

@@ -29,7 +29,7 @@ class ImageRecord(tuple[str, int, int]):
         record.modality = modality
         return record
 
-    def __getnewargs__(self) -> tuple[str, int, int, int]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[str, int, int, int]:
         return (*self, self.modality)
 
     @property

@@ -129,6 +129,6 @@ def _check(batch_size: int, num_instances: int, identities: int, world_size: int
         )
     if per_batch % world_size:
         raise UserError(
-            f"the {per_batch} identities of a batch do not divide over {world_size} processes: let SOLVER.IMS_PER_BATCH "
-            f"/ DATALOADER.NUM_INSTANCE be a multiple of {world_size}"
+            f"the {per_batch} identities of a batch do not divide over {world_size} processes: let "
+            f"SOLVER.IMS_PER_BATCH / DATALOADER.NUM_INSTANCE be a multiple of {world_size}"
         )

@@ -60,8 +60,8 @@ class SYSU_MM01(CrossModalityImageDataset):  # noqa: N801 - the dataset's own na
         for modality, name in ((VISIBLE, "visible"), (INFRARED, "infrared")):
             if not any(record.modality == modality for record in records):
                 raise UserError(
-                    f"{self.dataset_root} has no {name} {side} image: expected cam1..cam6/<identity %04d>/*.jpg for the "
-                    f"{len(identities)} {side} identities of its exp folder"
+                    f"{self.dataset_root} has no {name} {side} image: expected cam1..cam6/<identity %04d>/*.jpg for "
+                    f"the {len(identities)} {side} identities of its exp folder"
                 )
         return records
 

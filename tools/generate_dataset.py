@@ -9,7 +9,7 @@ import argparse
 import os
 from pathlib import Path
 
-from datasets_ext.errors import run_program
+from datasets_ext.errors import UserError, run_program
 from datasets_ext.generated import LAYOUTS
 
 
@@ -27,11 +27,15 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> None:
     """Parse ``argv`` (default: the command line), draw, and say what was written where. Raises UserError."""
     args = _parser().parse_args(argv)
-    written = LAYOUTS[args.layout](args.root, args.ids, args.images, args.seed, workers=args.workers)
+    try:
+        written = LAYOUTS[args.layout](args.root, args.ids, args.images, args.seed, workers=args.workers)
+    except KeyboardInterrupt:
+        raise UserError(f"interrupted, {args.root} is incomplete: run the same command again") from None
     if not written:
         print(f"{args.root}: already generated with these parameters, nothing to do")
         return
-    print(f"{args.root}: wrote {args.ids} people in the layout '{args.layout}', {args.images} images a camera")
+    count = len(list(args.root.rglob("*.jpg")))
+    print(f"{args.root}: wrote {count} images of {args.ids} people in the layout '{args.layout}'")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ def generate(
         finish(root)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise UserError(f"cannot write the data set to {root}: {reason}; free or choose another --root") from error
+        raise UserError(
+            f"cannot write the data set to {root}: {reason}; make that possible or choose another --root"
+        ) from error
     return True
 
 

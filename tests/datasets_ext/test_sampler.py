@@ -96,9 +96,7 @@ def test_processes_share_the_identities_of_one_batch(
         records = [*records, *(ImageRecord("", pid, m, m) for pid in range(world_size) for m in (0, 1))]
     whole = make(records, p * world_size, k, seed)
     parts = [make(records, p * world_size, k, seed, rank=r, world_size=world_size) for r in range(world_size)]
-    for batch, *shares in zip(
-        whole.epoch_batches(1), *(part.epoch_batches(1) for part in parts), strict=True
-    ):
+    for batch, *shares in zip(whole.epoch_batches(1), *(part.epoch_batches(1) for part in parts), strict=True):
         half = len(batch) // 2
         visible = [index for share in shares for index in share[: len(share) // 2]]
         infrared = [index for share in shares for index in share[len(share) // 2 :]]

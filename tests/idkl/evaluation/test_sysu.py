@@ -170,6 +170,7 @@ def replace_cell(camera: int, pid: int, value: Any) -> Any:
         ),
         (replace_cell(1, 2, make_cells()[0, 0][1, 0][:9]), r"camera 1, identity 2: uint8\[9, 12\] is not 10"),
         (replace_cell(5, 9, np.tile([1, 2, 2, 4], (10, 1))), "camera 5, identity 9: the entries .* not 1 to 4"),
+        (replace_cell(5, 9, np.array([[1, 2, 3, 4]] * 9 + [[1, 2, 3, 3]])), "camera 5, identity 9: the entries"),
         (replace_cell(5, 9, np.tile([0, 1, 2, 3], (10, 1))), "camera 5, identity 9: the entries"),
         (replace_cell(5, 9, np.tile([1, 2, 3, np.nan], (10, 1))), "camera 5, identity 9: the entries"),
         (replace_cell(4, 2, "text"), "camera 4, identity 2: .* is not 10"),

@@ -45,9 +45,7 @@ def naive_kl(p: list[float], q: list[float]) -> float:
 
 def naive_tgsa(a: Tensor, b: Tensor) -> list[float]:
     aa, bb, ab = naive_affinity(a, a), naive_affinity(b, b), naive_affinity(a, b)
-    return [
-        naive_kl(aa[i], bb[i]) + naive_kl(aa[i], ab[i]) + naive_kl(ab[i], bb[i]) for i in range(len(aa))
-    ]
+    return [naive_kl(aa[i], bb[i]) + naive_kl(aa[i], ab[i]) + naive_kl(ab[i], bb[i]) for i in range(len(aa))]
 
 
 def naive_logit_kl(p: Tensor, q: Tensor) -> list[float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
+
+from ..modeling.weights import read_torch_file
 
 # The classifier weights of IDKL's and of fast-reid's head: their rows are the training identities.
 CLASSIFIERS = ("heads.shared.weight", "heads.weight")
@@ -72,7 +73,9 @@ def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
         os.replace(temporary, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written ({str(error).splitlines()[0]}): free space, or change OUTPUT_DIR") from None
+        raise UserError(
+            f"{path} cannot be written ({str(error).splitlines()[0]}): free space, or change OUTPUT_DIR"
+        ) from None
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:
@@ -83,13 +86,7 @@ def read_checkpoint(path: str) -> dict[str, Any]:
     Raises:
         UserError: the file is missing, truncated or no checkpoint.
     """
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"checkpoint {path} is missing: check MODEL.WEIGHTS") from None
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"checkpoint {path} is truncated or no checkpoint ({reason[:120]}): take another one") from None
+    checkpoint = read_torch_file(path, "checkpoint")
     if isinstance(checkpoint, dict) and "model" not in checkpoint:
         checkpoint = {"model": checkpoint}
     weights = checkpoint["model"] if isinstance(checkpoint, dict) else None

@@ -48,6 +48,7 @@ class CheckpointHook(hooks.PeriodicCheckpointer):
 
     def __init__(self, checkpointer: Any, period: int, keep: int) -> None:
         super().__init__(checkpointer, period)
+        self.best_metric = -1.0
         self._keep = keep
 
     def after_epoch(self) -> None:

@@ -65,9 +65,7 @@ class Trainer(DefaultTrainer):
         states = {"optimizer": optimizer, **self.scheduler}
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
-        self.checkpointer = SafeCheckpointer(
-            model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), **states
-        )
+        self.checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), **states)
         self.start_epoch = 0
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.max_iter = self.max_epoch * self.iters_per_epoch

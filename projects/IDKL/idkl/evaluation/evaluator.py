@@ -17,7 +17,7 @@ from datasets_ext.dataset import CrossModalityDataset
 from datasets_ext.errors import UserError
 
 from .protocol import PROTOCOLS, evaluate
-from .results import METRICS, Row
+from .results import METRICS, Row, varying_labels
 
 
 class CrossModalityEvaluator(DatasetEvaluator):
@@ -58,7 +58,7 @@ class CrossModalityEvaluator(DatasetEvaluator):
 
         Returns:
             The metrics in percent by name: those of the protocol's first setting plain, the others' behind the
-            setting (``indoor-1/mAP``), and fast-reid's ``metric``, the mean of rank-1 and mAP, which judges a
+            setting (``indoor-10/mAP``), and fast-reid's ``metric``, the mean of rank-1 and mAP, which judges a
             checkpoint. Empty on all but the main process.
         """
         parts = comm.gather(self._features)
@@ -67,9 +67,9 @@ class CrossModalityEvaluator(DatasetEvaluator):
         features = torch.cat(list(itertools.chain(*parts)))
         self.rows = evaluate(features, self._pids, self._settings, self._paths)
         results = OrderedDict((name, self.rows[0][name]) for name in METRICS)
+        labels = varying_labels(self.rows)
         for row in self.rows[1:]:
-            labels = (row["mode"], row["shots"], row["direction"], row["gallery"])
-            setting = "-".join(str(label) for label in labels if label is not None)
+            setting = "-".join(str(row[label]) for label in labels)
             results.update((f"{setting}/{name}", row[name]) for name in METRICS)
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
         return results

@@ -31,7 +31,7 @@ def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> st
         rows: as :func:`read_results` returns them; at least one.
         models: one name a row for a leading "model" column, such as "untrained" and "trained".
     """
-    varying = [key for key in LABELS if len({row[key] for row in rows}) > 1]
+    varying = varying_labels(rows)
     headers = [*(["model"] if models is not None else []), *varying, *METRICS]
     lines = []
     for i, row in enumerate(rows):
@@ -42,6 +42,11 @@ def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> st
     shared = [f"{key} {_label(key, rows[0][key])}" for key in LABELS if key not in varying and rows[0][key] is not None]
     spread = ", mean ± standard deviation over trials" if any(row["trials"] > 1 for row in rows) else ""
     return f"{', '.join(shared)} (percent{spread})\n\n{table}"
+
+
+def varying_labels(rows: Sequence[Row]) -> list[str]:
+    """The labels that tell the rows apart."""
+    return [key for key in LABELS if len({row[key] for row in rows}) > 1]
 
 
 def write_results(rows: Sequence[Row], path: str | Path) -> None:

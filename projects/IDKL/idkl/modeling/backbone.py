@@ -41,7 +41,7 @@ class DualStreamResNet(nn.Module):
         self.stem = nn.Sequential(resnet.conv1, resnet.bn1, resnet.relu, resnet.maxpool, resnet.layer1, resnet.layer2)
         self.shared = nn.Sequential(resnet.layer3, resnet.layer4)
         self.specific = copy.deepcopy(self.shared)
-        self.stage_channels = {stage: _channels(tail) for stage, tail in zip(STAGES, self.shared, strict=True)}
+        self.stage_channels = {3: _channels(resnet.layer3), 4: _channels(resnet.layer4)}
 
     @property
     def feature_dim(self) -> int:

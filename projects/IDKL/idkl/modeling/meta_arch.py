@@ -63,7 +63,14 @@ class IDKL(Baseline):
 
     @configurable
     def __init__(
-        self, *, backbone: nn.Module, heads: nn.Module, weights: LossWeights, teacher: str, reduction: str, **kwargs: Any
+        self,
+        *,
+        backbone: nn.Module,
+        heads: nn.Module,
+        weights: LossWeights,
+        teacher: str,
+        reduction: str,
+        **kwargs: Any,
     ) -> None:
         super().__init__(backbone=backbone, heads=heads, **kwargs)
         self.weights = weights
@@ -155,18 +162,22 @@ class IDKL(Baseline):
         losses = {}
         if self.weights.tgsa > 0:
             pairs = zip(teacher.feature.chunk(2), student.feature.chunk(2), strict=True)
-            losses["loss_tgsa"] = self.weights.tgsa * sum(tgsa_loss(t, s, self.reduction) for t, s in pairs)
+            visible, infrared = (tgsa_loss(t, s, self.reduction) for t, s in pairs)
+            losses["loss_tgsa"] = self.weights.tgsa * (visible + infrared)
         if self.weights.csa > 0:
             pairs = zip(student.logits.chunk(2), teacher.logits.chunk(2), strict=True)
-            losses["loss_csa"] = self.weights.csa * sum(logit_kl_loss(s, t, self.reduction) for s, t in pairs)
+            visible, infrared = (logit_kl_loss(s, t, self.reduction) for s, t in pairs)
+            losses["loss_csa"] = self.weights.csa * (visible + infrared)
         return losses
 
     def _discrepancy_losses(self, shared: IdentityOutput) -> dict[str, Tensor]:
         """L_mdr (eq. 20): visible against infrared within the shared branch."""
         if self.weights.mdr == 0:
             return {}
-        graph = tgsa_loss(*shared.feature.chunk(2), self.reduction)
-        return {"loss_mdr": self.weights.mdr * (graph + logit_kl_loss(*shared.logits.chunk(2), self.reduction))}
+        (f_visible, f_infrared), (z_visible, z_infrared) = shared.feature.chunk(2), shared.logits.chunk(2)
+        graph = tgsa_loss(f_visible, f_infrared, self.reduction)
+        logits = logit_kl_loss(z_visible, z_infrared, self.reduction)
+        return {"loss_mdr": self.weights.mdr * (graph + logits)}
 
     def _identity_losses(self, output: IdentityOutput, targets: Tensor, name: str, weight: float) -> dict[str, Tensor]:
         """L_reid: cross-entropy and batch-hard triplet loss, as ``MODEL.LOSSES`` sets them."""

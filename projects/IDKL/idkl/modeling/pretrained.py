@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,6 +14,8 @@ from fastreid.modeling.backbones.resnet import model_urls
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
+
+from .weights import read_torch_file
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,9 @@ def load_pretrained(resnet: nn.Module, backbone: CfgNode) -> None:
 def _url(backbone: CfgNode) -> str:
     key = ("se_" if backbone.WITH_SE else "") + ("ibn_" if backbone.WITH_IBN else "") + backbone.DEPTH
     if key not in model_urls:
-        raise UserError(f"no ImageNet weights are published for {key}: set MODEL.BACKBONE.PRETRAIN_PATH or PRETRAIN False")
+        raise UserError(
+            f"no ImageNet weights are published for {key}: set MODEL.BACKBONE.PRETRAIN_PATH or PRETRAIN False"
+        )
     return model_urls[key]
 
 
@@ -72,12 +75,7 @@ def _cached(url: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise UserError(f"ImageNet weights {path} are missing: check MODEL.BACKBONE.PRETRAIN_PATH") from None
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
-        raise UserError(f"ImageNet weights {path} cannot be read ({str(error).splitlines()[0]}): replace them") from None
+    weights = read_torch_file(str(path), "ImageNet weights")
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise UserError(f"ImageNet weights {path} hold no state dict of tensors: replace them")
     return weights

@@ -1,0 +1,126 @@
+"""From the command line to a config: what is decided, and the one line for every mistake."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from fastreid.engine import default_argument_parser
+
+from datasets_ext import UserError
+from idkl.engine import load_config, start_run
+from tests.small import CONFIGS
+
+DEMO = str(CONFIGS / "demo.yml")
+
+
+def arguments(*words: str, config: str = DEMO) -> argparse.Namespace:
+    return default_argument_parser().parse_args(["--config-file", config, *words])
+
+
+def test_auto_device_and_overrides() -> None:
+    cfg = load_config(arguments("SOLVER.BASE_LR", "0.1", "DATASETS.TESTS", '("SYSU_MM01",)'))
+    assert ("cuda" if torch.cuda.is_available() else "cpu") == cfg.MODEL.DEVICE
+    assert cfg.SOLVER.BASE_LR == 0.1 and cfg.is_frozen()
+
+
+def test_seed(tmp_path: Path) -> None:
+    assert load_config(arguments("SEED", "5")).SEED == 5
+    free = [load_config(arguments("SEED", "-1", "OUTPUT_DIR", str(tmp_path))).SEED for _ in range(2)]
+    assert free[0] != free[1] and min(free) >= 0
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"SEED": 77}))
+    assert load_config(arguments("--resume", "SEED", "-1", "OUTPUT_DIR", str(tmp_path))).SEED == 77
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["SOLVER.BASELR", "1"], "unknown config key SOLVER.BASELR; did you mean SOLVER.BASE_LR?"),
+        (["XYZ.ABC", "1"], "unknown config key XYZ.ABC"),
+        (["MODEL", "1"], "MODEL"),
+        (["SOLVER.BASE_LR"], "SOLVER.BASE_LR stands alone"),
+        (["SOLVER.MAX_EPOCH", "many"], "SOLVER.MAX_EPOCH cannot be 'many'"),
+        (["MODEL.META_ARCHITECTURE", "IDLK"], "MODEL.META_ARCHITECTURE IDLK is unknown: choose from .*IDKL"),
+        (["MODEL.BACKBONE.NAME", "resnet"], "choose from .*build_dual_stream_resnet_backbone"),
+        (["MODEL.HEADS.NAME", "Head"], "choose from .*EmbeddingHead.*IDKLHead"),
+        (["DATASETS.NAMES", '("SYSU",)'], "DATASETS SYSU is unknown: choose from .*SYSU_MM01"),
+        (["DATASETS.TESTS", "()"], "DATASETS.TESTS is empty"),
+        (["TEST.EVAL_PERIOD", "0"], "TEST.EVAL_PERIOD is 0"),
+        (["SOLVER.CHECKPOINT_PERIOD", "0"], "SOLVER.CHECKPOINT_PERIOD is 0"),
+        (["DATALOADER.NUM_WORKERS", "-1"], "NUM_WORKERS is -1"),
+        (["SOLVER.OPT", "Adma"], "SOLVER.OPT Adma is unknown: choose from .*Adam"),
+        (["SOLVER.SCHED", "Step"], "choose from MultiStepLR, CosineAnnealingLR"),
+        (["SOLVER.AMP.DTYPE", "int8"], "choose from float16, bfloat16"),
+        (["TEST.RERANK.ENABLED", "True"], "does not re-rank yet"),
+        (["INPUT.AFFINE.ENABLED", "True"], "INPUT.AFFINE.ENABLED True is not possible"),
+        (["MODEL.DEVICE", "gpu"], "MODEL.DEVICE gpu is no device: choose auto, cpu or cuda"),
+    ],
+)
+def test_mistakes_in_overrides(words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        load_config(arguments(*words))
+    assert "\n" not in str(error.value)
+
+
+def test_cuda_asked_for_and_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="this machine has no usable GPU: choose auto or cpu"):
+        load_config(arguments("MODEL.DEVICE", "cuda"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("SOLVER:\n  BASELR: 1\n", "unknown config key SOLVER.BASELR; did you mean SOLVER.BASE_LR"),
+        ("SOLVER: [1\n", "no valid config"),
+        ("- 1\n", "no valid config"),
+        ("", "no valid config"),
+        ("SOLVER:\n  MAX_EPOCH: many\n", "no valid config"),
+        ("_BASE_: none.yml\n", "_BASE_ .*none.yml is missing"),
+        ("SEED: !!python/object/apply:os.getpid []\n", "no valid config"),
+    ],
+)
+def test_mistakes_in_a_config_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.yml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        load_config(arguments(config=str(path)))
+    assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_missing_config_file() -> None:
+    with pytest.raises(UserError, match=r"config file no\.yml is missing"):
+        load_config(arguments(config="no.yml"))
+
+
+def test_a_run_folder_with_its_log_config_and_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    args = arguments("OUTPUT_DIR", str(tmp_path / "a" / "run"), "SEED", "9")
+    start_run(load_config(args), args)
+    logging.getLogger("datasets_ext").info("hello")
+    drawn = torch.rand(1)
+    torch.manual_seed(9)
+    assert torch.equal(drawn, torch.rand(1))
+    assert yaml.safe_load((tmp_path / "a" / "run" / "config.yaml").read_text())["SEED"] == 9
+    log = (tmp_path / "a" / "run" / "log.txt").read_text()
+    assert "hello" in log and "Environment:" in log
+    out = capsys.readouterr().out
+    assert "hello" in out and "Environment:" not in out
+
+
+def test_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    args = arguments("OUTPUT_DIR", str(tmp_path / "file" / "run"))
+    with pytest.raises(UserError, match="OUTPUT_DIR .* cannot be written"):
+        start_run(load_config(args), args)
+
+
+def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "last_checkpoint").write_text("model_final.pth")
+    args = arguments("OUTPUT_DIR", str(tmp_path))
+    with pytest.raises(UserError, match="holds a run already: add --resume"):
+        start_run(load_config(args), args)
+    assert [path.name for path in tmp_path.iterdir()] == ["last_checkpoint"]

@@ -1,0 +1,207 @@
+"""Short trainings on generated people: what is trained, recorded, resumed and reproduced."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from fastreid.engine import default_argument_parser
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from datasets_ext import UserError
+from idkl.engine import Trainer, load_config
+from idkl.engine.main import run
+from idkl.evaluation.results import ROW_KEYS, read_results
+from tests.small import CONFIGS, SMALL
+
+BASELINE = [
+    *("MODEL.META_ARCHITECTURE", "Baseline", "MODEL.BACKBONE.NAME", "build_resnet_backbone"),
+    *("MODEL.HEADS.NAME", "EmbeddingHead"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _datasets(datasets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FASTREID_DATASETS", str(datasets))
+
+
+def train(folder: Path, *words: str) -> None:
+    flags = [word for word in words if word.startswith("--")]
+    options = [word for word in words if not word.startswith("--")]
+    small = [str(value) for value in (*SMALL, "TEST.EVAL_START", False, "SOLVER.LOG_PERIOD", 4)]
+    config = ["--config-file", str(CONFIGS / "demo.yml"), *flags]
+    run(default_argument_parser().parse_args([*config, "OUTPUT_DIR", str(folder), *small, *options]))
+
+
+def weights(folder: Path, name: str = "model_final") -> dict[str, torch.Tensor]:
+    return torch.load(folder / f"{name}.pth", weights_only=True)["model"]
+
+
+def records(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
+    """A run of three epochs, evaluated after the second and the third, and before the first."""
+    folder = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FASTREID_DATASETS", str(datasets))
+        train(folder, "SOLVER.MAX_EPOCH", "3", "TEST.EVAL_PERIOD", "2", "TEST.EVAL_START", "True", "SEED", "4")
+    return folder
+
+
+def test_the_run_folder(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names >= {"config.yaml", "log.txt", "metrics.json", "results.json", "results_untrained.json"}
+    assert names >= {"model_final.pth", "model_best.pth", "model_0001.pth", "last_checkpoint"}
+    assert "model_0000.pth" not in names  # SOLVER.CHECKPOINT_KEEP is 1
+    assert any(name.startswith("events.out.tfevents") for name in names)
+    assert not [name for name in names if name.endswith(".tmp")]
+
+
+def test_every_term_and_the_last_evaluation_are_recorded(finished: Path) -> None:
+    lines = records(finished)
+    last = lines[-1]
+    terms = {name for name in last if name.startswith("loss_")}
+    assert len(terms) == 13
+    assert {"lr", "images_per_second", "cls_accuracy", "total_loss", "data_time", "time"} <= set(last)
+    rows = read_results(finished / "results.json")
+    assert last["Rank-1"] == rows[0]["Rank-1"] and last["indoor-10/mAP"] == rows[3]["mAP"]
+    assert "untrained/mAP" in lines[0]
+    events = EventAccumulator(str(finished)).Reload()
+    logged = set(events.Tags()["scalars"])
+    assert terms | {"mAP", "indoor-10/mAP", "lr", "images_per_second", "cls_accuracy"} <= logged
+    assert events.Scalars("mAP")[-1].value == pytest.approx(rows[0]["mAP"], rel=1e-5)
+    log = (finished / "log.txt").read_text()
+    assert (
+        all(f"{name.removeprefix('loss_')} " in log for name in terms) and "images/s" in log and "Traceback" not in log
+    )
+
+
+def test_results_have_all_four_settings(finished: Path) -> None:
+    for name in ("results.json", "results_untrained.json"):
+        rows = read_results(finished / name)
+        assert [(row["mode"], row["shots"]) for row in rows] == [("all", 1), ("all", 10), ("indoor", 1), ("indoor", 10)]
+        assert all(set(row) == set(ROW_KEYS) and row["trials"] == 10 for row in rows)
+
+
+def test_every_trainable_parameter_is_trained(finished: Path, tmp_path: Path) -> None:
+    """fast-reid's own training leaves every weight as it was on torch >= 2.0, without a word."""
+    words = ["SOLVER.MAX_EPOCH", "1", "SEED", "4", "OUTPUT_DIR", str(tmp_path), *map(str, SMALL)]
+    cfg = load_config(default_argument_parser().parse_args(["--config-file", str(CONFIGS / "demo.yml"), *words]))
+    trainer = Trainer(cfg)
+    before = {name: value.detach().clone() for name, value in trainer.model.named_parameters()}
+    trainer.train()
+    frozen = {name for name, value in trainer.model.named_parameters() if not value.requires_grad}
+    same = {name for name, value in trainer.model.named_parameters() if torch.equal(value, before[name])}
+    assert same == frozen == {"heads.shared.bottleneck.0.bias", "heads.specific.bottleneck.0.bias"}
+    assert len(trainer.optimizer.param_groups) == len(before) - len(frozen)
+
+
+def test_a_stopped_run_goes_on_bit_by_bit(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class StopError(Exception):
+        pass
+
+    def stop(self: Trainer) -> None:
+        plain(self)
+        if self.epoch == 2:
+            raise StopError
+
+    plain = Trainer.before_epoch
+    monkeypatch.setattr(Trainer, "before_epoch", stop)
+    options = ("SOLVER.MAX_EPOCH", "3", "TEST.EVAL_PERIOD", "2", "SEED", "4")
+    with pytest.raises(StopError):
+        train(tmp_path, *options)
+    assert (tmp_path / "last_checkpoint").read_text() == "model_0001.pth"
+    monkeypatch.setattr(Trainer, "before_epoch", plain)
+    torch.manual_seed(99)
+    train(tmp_path, "--resume", *options)
+    expected, resumed = weights(finished), weights(tmp_path)
+    assert all(torch.equal(expected[name], resumed[name]) for name in expected)
+    assert read_results(tmp_path / "results.json") == read_results(finished / "results.json")
+    best = [torch.load(folder / "model_final.pth", weights_only=True)["best_metric"] for folder in (finished, tmp_path)]
+    assert best[0] == best[1] > 0
+
+
+def test_a_finished_run_is_only_evaluated_again(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("SOLVER.MAX_EPOCH", "1", "SEED", "4")
+    train(tmp_path, *options)
+    before, rows = weights(tmp_path), read_results(tmp_path / "results.json")
+    train(tmp_path, "--resume", *options)
+    assert "All 1 epochs are done" in capsys.readouterr().out
+    assert read_results(tmp_path / "results.json") == rows
+    assert all(torch.equal(before[name], value) for name, value in weights(tmp_path).items())
+
+
+def test_eval_only_reproduces_the_last_table(finished: Path, tmp_path: Path) -> None:
+    train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(finished / "model_final.pth"))
+    assert read_results(tmp_path / "results.json") == read_results(finished / "results.json")
+    assert not (tmp_path / "config.yaml").exists()
+
+
+def test_flip_test_averages_two_passes(finished: Path, tmp_path: Path) -> None:
+    path = str(finished / "model_final.pth")
+    train(tmp_path, "--eval-only", "MODEL.WEIGHTS", path, "TEST.FLIP.ENABLED", "True")
+    assert read_results(tmp_path / "results.json") != read_results(finished / "results.json")
+
+
+@pytest.mark.parametrize("sampler", ["NaiveIdentitySampler", "CrossModalityIdentitySampler"])
+def test_fast_reids_baseline_by_override(tmp_path: Path, sampler: str) -> None:
+    train(tmp_path, "SOLVER.MAX_EPOCH", "1", *BASELINE, "DATALOADER.SAMPLER_TRAIN", sampler)
+    names = {name for name in records(tmp_path)[-1] if name.startswith("loss_")}
+    assert names == {"loss_cls", "loss_triplet"} and len(read_results(tmp_path / "results.json")) == 4
+    train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(tmp_path / "model_final.pth"), *BASELINE)
+
+
+def test_mixed_precision_on_a_cpu(tmp_path: Path) -> None:
+    train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.AMP.ENABLED", "True", "SOLVER.AMP.DTYPE", "bfloat16")
+    assert records(tmp_path)[-1]["total_loss"] > 0
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UserError, match=r"loss_\w+.* became infinite or NaN at iteration \d+: lower SOLVER.BASE_LR"):
+        train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.BASE_LR", "1e30")
+    assert not list(tmp_path.glob("*.pth"))
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--eval-only"], "needs a checkpoint: add MODEL.WEIGHTS"),
+        (["--eval-only", "MODEL.WEIGHTS", "none.pth"], "checkpoint none.pth is missing"),
+        (["MODEL.WEIGHTS", "none.pth"], "checkpoint none.pth is missing"),
+        (["MODEL.BACKBONE.PRETRAIN", "True", "MODEL.BACKBONE.PRETRAIN_PATH", "none.pth"], "none.pth is missing"),
+        (["SOLVER.IMS_PER_BATCH", "9"], "not a multiple of DATALOADER.NUM_INSTANCE"),
+        (["DATALOADER.NUM_INSTANCE", "3"], "NUM_INSTANCE is 3"),
+        (["SOLVER.IMS_PER_BATCH", "400"], "needs 100 identities"),
+        (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "N visible, then N infrared"),
+    ],
+)
+def test_mistakes_found_at_the_start(tmp_path: Path, words: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        train(tmp_path, *words)
+    assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_another_network_is_refused(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="does not fit the model"):
+        train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(finished / "model_final.pth"), *BASELINE)
+
+
+def test_a_missing_permutation_file_is_found_before_training(
+    datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permutations = datasets / "SYSU-MM01" / "exp" / "rand_perm_cam.mat"
+    hidden = permutations.rename(permutations.with_suffix(".hidden"))
+    try:
+        with pytest.raises(UserError, match=r"rand_perm_cam.mat"):
+            train(tmp_path)
+    finally:
+        hidden.rename(permutations)
+    assert "Starting training" not in (tmp_path / "log.txt").read_text()
