@@ -15,10 +15,17 @@ class UserError(Exception):
 
 
 def run_program(main: Callable[[], None]) -> None:
-    """Run ``main()``; on :class:`UserError` print ``error: <message>`` to stderr and exit with status 2."""
+    """Run ``main()``; on :class:`UserError` print ``error: <message>`` to stderr and exit with status 2.
+
+    Ctrl-C ends with status 130, as the shell's own programs do.
+    """
     try:
         main()
     except UserError as error:
         sys.stdout.flush()
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stdout.flush()
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from fastreid.config import CfgNode
 from fastreid.data.build import _train_loader_from_config, fast_batch_collator
@@ -18,82 +16,14 @@ from fastreid.utils import comm
 from torch.utils.data import BatchSampler, DataLoader, Sampler
 from torchvision import transforms as T
 
+from .batches import DeviceLoader, SeededBatchSampler
 from .cross_modality import CrossModalityImageDataset, datasets_root
-from .dataset import CrossModalityDataset, Draw
+from .dataset import CrossModalityDataset
 from .errors import UserError
 from .records import ImageRecord, keep_cross_modality
-from .sampler import SAMPLER_REGISTRY, CrossModalityIdentitySampler
+from .sampler import SAMPLER_REGISTRY
 
 logger = logging.getLogger(__name__)
-
-Batch = dict[str, Any]
-
-
-class SeededBatchSampler(BatchSampler):
-    """Full batches of an endless sampler, each entry with a seed for its augmentation.
-
-    The seed follows from the run's seed, the process and the entry's place in the stream, so that the batches do not
-    depend on the number of workers.
-    """
-
-    def __init__(self, sampler: Sampler[int], batch_size: int, seed: int, batches_per_epoch: int) -> None:
-        super().__init__(sampler, batch_size, drop_last=True)
-        self._seed = seed
-        self._batches_per_epoch = batches_per_epoch
-        self._epoch = 0
-
-    def start_at(self, epoch: int) -> None:
-        """Let the next iteration begin with this epoch, as far as the sampler can go to one."""
-        self._epoch = epoch
-        if isinstance(self.sampler, CrossModalityIdentitySampler):
-            self.sampler.start_at(epoch)
-
-    def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
-        place = self._epoch * self._batches_per_epoch * self.batch_size
-        for batch in super().__iter__():
-            seeds = (
-                np.random.default_rng([self._seed, comm.get_rank(), place]).integers(2**62, size=len(batch)).tolist()
-            )
-            yield [Draw(index, seed) for index, seed in zip(batch, seeds, strict=True)]
-            place += len(batch)
-
-
-class DeviceLoader:
-    """A loader whose batches arrive on the device, and whose errors are one line.
-
-    Iterating starts the workers at the first batch, not before. Tensors are copied from pinned memory without
-    waiting when the device is a GPU; paths stay a list of strings.
-
-    Args:
-        loader: yields dictionaries.
-        device: where their tensors go.
-    """
-
-    def __init__(self, loader: DataLoader[Any], device: torch.device) -> None:
-        self._loader = loader
-        self.device = device
-
-    @property
-    def dataset(self) -> CrossModalityDataset:
-        return self._loader.dataset  # type: ignore[return-value]
-
-    @property
-    def batch_sampler(self) -> Any:
-        return self._loader.batch_sampler
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        try:
-            for batch in self._loader:
-                yield {
-                    key: value.to(self.device, non_blocking=True) if isinstance(value, torch.Tensor) else value
-                    for key, value in batch.items()
-                }
-        except UserError as error:
-            # A worker's exception comes with its traceback as text; its last line is what the user needs.
-            raise UserError(str(error).strip().splitlines()[-1].removeprefix(f"{_qualified(UserError)}: ")) from None
 
 
 def build_train_loader(cfg: CfgNode, *, seed: int, combineall: bool = False) -> tuple[DeviceLoader, int]:
@@ -221,7 +151,3 @@ def _device_loader(cfg: CfgNode, dataset: CrossModalityDataset, batch_sampler: B
         generator=torch.Generator(),  # else starting the loader would draw from the run's own random state
     )
     return DeviceLoader(loader, device)
-
-
-def _qualified(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"

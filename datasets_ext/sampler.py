@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 
@@ -14,13 +15,27 @@ from .records import INFRARED, VISIBLE, ImageRecord
 
 SAMPLER_REGISTRY = Registry("SAMPLER")
 SAMPLER_REGISTRY.__doc__ = """
-Samplers that ``DATALOADER.SAMPLER_TRAIN`` can name beside fast-reid's own. Each is called with ``records``,
-``batch_size``, ``num_instances``, ``seed``, ``rank`` and ``world_size``.
+Samplers that ``DATALOADER.SAMPLER_TRAIN`` can name beside fast-reid's own: subclasses of :class:`EpochSampler`, called
+with ``records``, ``batch_size``, ``num_instances``, ``seed``, ``rank`` and ``world_size``.
 """
 
 
+class EpochSampler(Sampler[int], ABC):
+    """An endless stream of indices that can begin at any epoch.
+
+    Attributes:
+        batches_per_epoch: how many batches make an epoch.
+    """
+
+    batches_per_epoch: int
+
+    @abstractmethod
+    def start_at(self, epoch: int) -> None:
+        """Let the next iteration begin with this epoch (0-based)."""
+
+
 @SAMPLER_REGISTRY.register()
-class CrossModalityIdentitySampler(Sampler[int]):
+class CrossModalityIdentitySampler(EpochSampler):
     """Endless stream of batches, each ordered as N visible rows, then N infrared rows of the same identities.
 
     A batch holds P identities with K visible and K infrared images each; N = P*K, and row i of the visible half has
@@ -63,7 +78,6 @@ class CrossModalityIdentitySampler(Sampler[int]):
         self.batches_per_epoch = max(len(records) // batch_size, -(-len(self._pools) // self.num_identities))
 
     def start_at(self, epoch: int) -> None:
-        """Let the next iteration begin with this epoch (0-based)."""
         self._epoch = epoch
 
     def __iter__(self) -> Iterator[int]:

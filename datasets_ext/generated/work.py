@@ -84,7 +84,10 @@ def _ignore_interrupt() -> None:
 
 
 def _for_each(write: Callable[[int], int], pids: Sequence[int], workers: int) -> None:
-    """Call ``write(pid)`` for every identity. Raises UserError if a process was killed."""
+    """Call ``write(pid)`` for every identity, with one worker in this process. Raises UserError if one was killed."""
+    if workers == 1:
+        _report(map(write, pids), len(pids))
+        return
     # Forking is safe here (no threads run yet) and spares each worker the slow import of torch.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
     with ProcessPoolExecutor(min(workers, len(pids)), context, _ignore_interrupt) as pool:

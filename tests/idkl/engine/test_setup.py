@@ -36,9 +36,17 @@ def test_seed(tmp_path: Path) -> None:
     assert load_config(arguments("--resume", "SEED", "-1", "OUTPUT_DIR", str(tmp_path))).SEED == 77
 
 
+def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text(f"_BASE_: {DEMO}\nMODEL:\n  IDKL:\n    WEIGHTS:\n      CSA: 0\n")
+    weights = load_config(arguments("MODEL.IDKL.WEIGHTS.TGSA", "2", config=str(path))).MODEL.IDKL.WEIGHTS
+    assert (weights.CSA, weights.TGSA, weights.IP) == (0.0, 2.0, 0.1) and type(weights.TGSA) is float
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["SOLVER.BASE_LR.X", "1"], "unknown config key SOLVER.BASE_LR.X"),
         (["SOLVER.BASELR", "1"], "unknown config key SOLVER.BASELR; did you mean SOLVER.BASE_LR?"),
         (["XYZ.ABC", "1"], "unknown config key XYZ.ABC"),
         (["MODEL", "1"], "MODEL"),

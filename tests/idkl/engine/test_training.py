@@ -179,6 +179,7 @@ def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path, caplog:
         (["MODEL.BACKBONE.PRETRAIN", "True", "MODEL.BACKBONE.PRETRAIN_PATH", "none.pth"], "none.pth is missing"),
         (["SOLVER.IMS_PER_BATCH", "9"], "not a multiple of DATALOADER.NUM_INSTANCE"),
         (["DATALOADER.NUM_INSTANCE", "3"], "NUM_INSTANCE is 3"),
+        (["MODEL.HEADS.NUM_CLASSES", "2"], "NUM_CLASSES is 2, but 6 identities train: give 0"),
         (["SOLVER.IMS_PER_BATCH", "400"], "needs 100 identities"),
         (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "N visible, then N infrared"),
     ],

@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -75,7 +76,9 @@ def _merge_file(cfg: CfgNode, path: str) -> None:
     if not os.path.isfile(path):
         raise UserError(f"config file {path} is missing: check --config-file")
     try:
-        cfg.merge_from_file(path)
+        loaded = CfgNode.load_yaml_with_base(path)
+        _widen(loaded, cfg)
+        cfg.merge_from_other_cfg(CfgNode(loaded))
     except KeyError as error:
         raise UserError(f"config file {path}: {_explain_key(cfg, str(error))}") from None
     except FileNotFoundError as error:
@@ -90,11 +93,32 @@ def _merge_overrides(cfg: CfgNode, opts: list[str]) -> None:
         raise UserError(f"overrides come as pairs KEY VALUE, but {opts[-1]} stands alone: give its value")
     for key, value in zip(opts[::2], opts[1::2], strict=True):
         try:
-            cfg.merge_from_list([key, value])
-        except (KeyError, AssertionError, AttributeError):
+            cfg.merge_from_list([key, _decode(cfg, key, value)])
+        except (KeyError, AssertionError, AttributeError, TypeError):
             raise UserError(_explain_key(cfg, key)) from None
         except ValueError:
             raise UserError(f"{key} cannot be {value!r}: give a value like the one it has in the config file") from None
+
+
+def _widen(loaded: dict[str, Any], known: CfgNode) -> None:
+    """Let whole numbers stand for floats, in place: yacs refuses ``TGSA: 0`` where the default is 0.6."""
+    for name, value in loaded.items():
+        if isinstance(value, dict):
+            _widen(value, known.get(name, CfgNode()))
+        elif type(value) is int and isinstance(known.get(name), float):
+            loaded[name] = float(value)
+
+
+def _decode(cfg: CfgNode, key: str, value: str) -> Any:
+    """An override's value: a whole number as a float where the key holds one, else the text, which yacs decodes."""
+    *parents, name = key.split(".")
+    node = cfg
+    for parent in parents:
+        node = node[parent]
+    try:
+        return float(int(value)) if isinstance(node[name], float) else value
+    except ValueError:
+        return value
 
 
 def _explain_key(cfg: CfgNode, text: str) -> str:

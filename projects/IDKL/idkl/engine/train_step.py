@@ -13,8 +13,8 @@ from fastreid.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from datasets_ext.batches import DeviceLoader
 from datasets_ext.errors import UserError
-from datasets_ext.loaders import DeviceLoader
 
 
 class TrainStep(SimpleTrainer):

@@ -21,7 +21,9 @@ from fastreid.utils.events import EventWriter, JSONWriter, TensorboardXWriter
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from datasets_ext.loaders import DeviceLoader, build_test_loader, build_train_loader
+from datasets_ext.batches import DeviceLoader
+from datasets_ext.errors import UserError
+from datasets_ext.loaders import build_test_loader, build_train_loader
 
 from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
 from ..evaluation.results import Row, format_table, write_results
@@ -51,7 +53,12 @@ class Trainer(DefaultTrainer):
     def __init__(self, cfg: CfgNode) -> None:
         super(DefaultTrainer, self).__init__()
         data_loader, self.iters_per_epoch = self.build_train_loader(cfg)
-        cfg = self.auto_scale_hyperparams(cfg, data_loader.dataset.num_classes)
+        identities = data_loader.dataset.num_classes
+        if cfg.MODEL.HEADS.NUM_CLASSES not in (0, identities):
+            raise UserError(
+                f"MODEL.HEADS.NUM_CLASSES is {cfg.MODEL.HEADS.NUM_CLASSES}, but {identities} identities train: give 0"
+            )
+        cfg = self.auto_scale_hyperparams(cfg, identities)
         # Before the first step: a protocol's missing file should not be found out after the first epochs.
         self.evaluations = {name: self.build_evaluator(cfg, name) for name in cfg.DATASETS.TESTS}
         model = self.build_model(cfg)

@@ -1,0 +1,76 @@
+"""When checkpoints are written, which one is the best, and when is evaluated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+from fastreid.utils.events import EventStorage
+from torch import nn
+
+from idkl.engine.checkpoint import SafeCheckpointer
+from idkl.engine.hooks import CheckpointHook, EvalHook
+
+
+def run_epochs(folder: Path, metrics: dict[int, float], epochs: int, period: int, keep: int) -> CheckpointHook:
+    """Drive the hook through epochs of 10 steps, with the given evaluations by epoch."""
+    hook = CheckpointHook(SafeCheckpointer(nn.Linear(1, 1), str(folder)), period, keep)
+    cfg = SimpleNamespace(DATASETS=SimpleNamespace(TESTS=("SYSU_MM01",)))
+    with EventStorage() as storage:
+        hook.trainer = SimpleNamespace(max_epoch=epochs, cfg=cfg, storage=storage, epoch=0)
+        hook.before_train()
+        for epoch in range(epochs):
+            hook.trainer.epoch = epoch
+            storage.iter = 10 * epoch + 9
+            if epoch in metrics:
+                storage.put_scalar("metric", metrics[epoch], smoothing_hint=False)
+            hook.after_epoch()
+    return hook
+
+
+def best_epoch(folder: Path) -> int:
+    return torch.load(folder / "model_best.pth", weights_only=True)["epoch"]
+
+
+def test_best_is_judged_on_fresh_evaluations_only(tmp_path: Path) -> None:
+    hook = run_epochs(tmp_path, {1: 30.0, 3: 20.0}, epochs=5, period=1, keep=2)
+    assert best_epoch(tmp_path) == 1 and hook.best_metric == 30.0
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"model_0002.pth", "model_0003.pth", "model_best.pth", "model_final.pth", "last_checkpoint"}
+    assert (tmp_path / "last_checkpoint").read_text() == "model_final.pth"
+
+
+def test_best_is_kept_between_periods(tmp_path: Path) -> None:
+    run_epochs(tmp_path, {0: 10.0, 1: 20.0}, epochs=6, period=3, keep=1)
+    assert best_epoch(tmp_path) == 1
+    final = torch.load(tmp_path / "model_final.pth", weights_only=True)
+    assert final["epoch"] == 5 and final["best_metric"] == 20.0
+
+
+def test_without_an_evaluation_there_is_no_best(tmp_path: Path) -> None:
+    run_epochs(tmp_path, {}, epochs=2, period=1, keep=1)
+    assert not (tmp_path / "model_best.pth").exists() and (tmp_path / "model_final.pth").exists()
+
+
+@pytest.mark.parametrize(("period", "expected"), [(1, [1, 2, 3, 4, 5]), (2, [2, 4, 5]), (5, [5]), (9, [5])])
+def test_evaluation_epochs(period: int, expected: list[int]) -> None:
+    seen: list[int] = []
+    hook = EvalHook(period, lambda: seen.append(hook.trainer.epoch + 1), None)
+    hook.trainer = SimpleNamespace(max_epoch=5, epoch=0, start_epoch=0)
+    hook.before_train()
+    for epoch in range(5):
+        hook.trainer.epoch = epoch
+        hook.after_epoch()
+    hook.after_train()
+    assert seen == expected
+
+
+@pytest.mark.parametrize(("start", "expected"), [(0, ["before"]), (3, [])])
+def test_the_untrained_network_is_evaluated_at_the_very_start_only(start: int, expected: list[str]) -> None:
+    seen: list[str] = []
+    hook = EvalHook(1, lambda: None, lambda: seen.append("before"))
+    hook.trainer = SimpleNamespace(start_epoch=start)
+    hook.before_train()
+    assert seen == expected
