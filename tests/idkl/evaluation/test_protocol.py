@@ -11,7 +11,7 @@ import torch
 
 from datasets_ext.errors import UserError
 from idkl.evaluation.metrics import rank_metrics
-from idkl.evaluation.protocol import Setting, Trial, evaluate, evaluate_setting, score_trials
+from idkl.evaluation.protocol import Setting, Trial, evaluate, score_trials
 from idkl.evaluation.results import METRICS, ROW_KEYS
 
 PIDS = np.random.default_rng(1).integers(0, 5, 40)
@@ -61,7 +61,7 @@ def test_rows_are_means_over_trials_in_percent(convert: Callable[[Any], Any]) ->
 
 
 def test_row_has_the_fixed_keys() -> None:
-    row = evaluate_setting(FEATURES, PIDS, SETTINGS[1])
+    row = evaluate(FEATURES, PIDS, [SETTINGS[1]])[0]
     assert tuple(row) == ROW_KEYS
     assert {key: row[key] for key in ROW_KEYS[:7]} == {
         "protocol": "made",
@@ -75,7 +75,9 @@ def test_row_has_the_fixed_keys() -> None:
 
 
 def test_a_setting_does_not_depend_on_its_neighbours() -> None:
-    assert evaluate(FEATURES, PIDS, SETTINGS) == [evaluate_setting(FEATURES, PIDS, setting) for setting in SETTINGS]
+    assert evaluate(FEATURES, PIDS, SETTINGS) == [
+        row for setting in SETTINGS for row in evaluate(FEATURES, PIDS, [setting])
+    ]
 
 
 def test_length_of_a_feature_does_not_matter() -> None:

@@ -96,11 +96,6 @@ def evaluate(
     return rows
 
 
-def evaluate_setting(features: Any, pids: IntArray, setting: Setting) -> Row:
-    """:func:`evaluate` for one setting."""
-    return evaluate(features, pids, [setting])[0]
-
-
 def score_trials(
     features: Any, pids: IntArray, settings: Sequence[Setting], paths: Sequence[str] | None = None
 ) -> list[list[QueryScores]]:
