@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import logging
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +14,8 @@ from fastreid.utils.events import EventStorage
 from torch import nn
 
 from idkl.engine.checkpoint import SafeCheckpointer
-from idkl.engine.hooks import CheckpointHook, EvalHook
+from idkl.engine.hooks import CheckpointHook, EvalHook, ProgressBar
+from idkl.engine.logs import start_logging
 
 
 def run_epochs(folder: Path, metrics: dict[int, float], epochs: int, period: int, keep: int) -> CheckpointHook:
@@ -74,3 +78,30 @@ def test_the_untrained_network_is_evaluated_at_the_very_start_only(start: int, e
     hook.trainer = SimpleNamespace(start_epoch=start)
     hook.before_train()
     assert seen == expected
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("stream", "shown"), [(Terminal(), True), (io.StringIO(), False)])
+def test_a_progress_bar_on_a_terminal_only(
+    stream: io.StringIO, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", stream)
+    start_logging(str(tmp_path), rank=0)
+    bar = ProgressBar()
+    with EventStorage() as storage:
+        storage.put_scalar("total_loss", 2.5)
+        bar.trainer = SimpleNamespace(max_iter=2, start_iter=0, epoch=0, storage=storage)
+        bar.before_train()
+        logging.getLogger("idkl").info("a line between")
+        logging.getLogger("idkl").debug("for the file only")
+        bar.after_step()
+        bar.after_step()
+        bar.after_train()
+    text = stream.getvalue()
+    assert ("2/2" in text and "loss=2.5" in text) == shown
+    assert "a line between" in text and "for the file only" not in text
+    assert "for the file only" in (tmp_path / "log.txt").read_text()

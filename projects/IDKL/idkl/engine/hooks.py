@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -85,7 +86,7 @@ class WriterHook(hooks.PeriodicWriter):
 
 
 class ProgressBar(HookBase):
-    """A progress bar over all steps, when the output is a terminal."""
+    """A progress bar over all steps with the loss, when the output is a terminal."""
 
     def before_train(self) -> None:
         self._stack = ExitStack()
@@ -93,15 +94,19 @@ class ProgressBar(HookBase):
             total=self.trainer.max_iter,
             initial=self.trainer.start_iter,
             unit="step",
-            dynamic_ncols=True,
             disable=not sys.stdout.isatty(),
             file=sys.stdout,
         )
         self._stack.enter_context(self._bar)
         if not self._bar.disable:
             self._stack.enter_context(logging_redirect_tqdm(LOGGERS))
+            for logger in LOGGERS:
+                logger.handlers[-1].setLevel(logging.INFO)  # tqdm's stand-in for the terminal's handler takes all
 
     def after_step(self) -> None:
+        latest = self.trainer.storage.latest()
+        if "total_loss" in latest:
+            self._bar.set_postfix(epoch=self.trainer.epoch + 1, loss=f"{latest['total_loss'][0]:.3g}", refresh=False)
         self._bar.update()
 
     def after_train(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import sys
 
 import torch
 from fastreid.utils.events import EventStorage, EventWriter, get_event_storage
@@ -43,7 +44,9 @@ class LogWriter(EventWriter):
             parts.append(f"eta {datetime.timedelta(seconds=int(seconds))}")
         if torch.cuda.is_available():
             parts.append(f"max_mem {torch.cuda.max_memory_allocated() / 2**20:.0f} MiB")
-        logger.info("  ".join(parts))
+        # On a terminal the progress bar tells of the steps, and the line of an epoch's end is enough.
+        is_short = sys.stdout.isatty() and done % self._iters_per_epoch != 0
+        logger.log(logging.DEBUG if is_short else logging.INFO, "  ".join(parts))
 
 
 def _values(storage: EventStorage) -> list[str]:
