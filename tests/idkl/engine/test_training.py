@@ -158,6 +158,30 @@ def test_fast_reids_baseline_by_override(tmp_path: Path, sampler: str) -> None:
     train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(tmp_path / "model_final.pth"), *BASELINE)
 
 
+def test_imagenet_weights_for_fast_reids_own_resnet(tmp_path: Path) -> None:
+    words = [*BASELINE, "OUTPUT_DIR", str(tmp_path), *map(str, SMALL), "MODEL.HEADS.NUM_CLASSES", "3"]
+    cfg = load_config(default_argument_parser().parse_args(["--config-file", str(CONFIGS / "demo.yml"), *words]))
+    source = Trainer.build_model(cfg).backbone.state_dict()
+    torch.save(source, tmp_path / "resnet18.pth")
+    cfg.defrost()
+    cfg.MODEL.BACKBONE.PRETRAIN, cfg.MODEL.BACKBONE.PRETRAIN_PATH = True, str(tmp_path / "resnet18.pth")
+    loaded = Trainer.build_model(cfg).backbone.state_dict()
+    assert all(torch.equal(source[name], loaded[name]) for name in source)
+
+
+def test_an_image_that_breaks_in_training_is_named(datasets: Path, tmp_path: Path) -> None:
+    people = [int(pid) for pid in (datasets / "SYSU-MM01" / "exp" / "train_id.txt").read_text().split(",")]
+    image = next((datasets / "SYSU-MM01" / "cam6" / f"{people[0]:04d}").iterdir())
+    content = image.read_bytes()
+    image.write_bytes(b"")
+    try:
+        with pytest.raises(UserError, match=rf"image {image} cannot be read"):
+            train(tmp_path, "DATALOADER.NUM_WORKERS", "1")
+    finally:
+        image.write_bytes(content)
+    assert "Traceback" not in (tmp_path / "log.txt").read_text()
+
+
 def test_mixed_precision_on_a_cpu(tmp_path: Path) -> None:
     train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.AMP.ENABLED", "True", "SOLVER.AMP.DTYPE", "bfloat16")
     assert records(tmp_path)[-1]["total_loss"] > 0

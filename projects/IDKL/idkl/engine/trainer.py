@@ -27,6 +27,7 @@ from datasets_ext.loaders import build_test_loader, build_train_loader
 
 from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
 from ..evaluation.results import Row, format_table, write_results
+from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
 from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
 from .train_step import TrainStep
@@ -166,7 +167,16 @@ class Trainer(DefaultTrainer):
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:
-        model = build_model(cfg)
+        backbone = cfg.MODEL.BACKBONE
+        if backbone.PRETRAIN and backbone.NAME == "build_resnet_backbone":
+            # fast-reid's own ResNet would look for ImageNet weights with a package that it does not ask for.
+            cfg = cfg.clone()
+            cfg.defrost()
+            cfg.MODEL.BACKBONE.PRETRAIN = False
+            model = build_model(cfg)
+            load_pretrained(model.backbone, backbone)
+        else:
+            model = build_model(cfg)
         logger.debug("Model:\n%s", model)
         return model
 
