@@ -93,20 +93,14 @@ def test_affinity_prefers_the_farthest_and_includes_self() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_tgsa(dtype: torch.dtype, reduction: str) -> None:
+@pytest.mark.parametrize(("loss", "naive"), [(tgsa_loss, naive_tgsa), (logit_kl_loss, naive_logit_kl)])
+def test_divergences_and_their_reduction(
+    loss: Callable[..., Tensor], naive: Callable[[Tensor, Tensor], list[float]], reduction: str, dtype: torch.dtype
+) -> None:
     a, b = features(6, 5, 2, dtype), features(6, 5, 3, dtype)
-    rows = naive_tgsa(a, b)
+    rows = naive(a, b)
     expected = sum(rows) if reduction == "sum" else sum(rows) / len(rows)
-    assert tgsa_loss(a, b, reduction=reduction).item() == pytest.approx(expected, rel=DTYPES[dtype])
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-def test_logit_kl(dtype: torch.dtype, reduction: str) -> None:
-    p, q = features(6, 9, 4, dtype), features(6, 9, 5, dtype)
-    rows = naive_logit_kl(p, q)
-    expected = sum(rows) if reduction == "sum" else sum(rows) / len(rows)
-    assert logit_kl_loss(p, q, reduction=reduction).item() == pytest.approx(expected, rel=DTYPES[dtype])
+    assert loss(a, b, reduction=reduction).item() == pytest.approx(expected, rel=DTYPES[dtype])
 
 
 def test_logit_kl_has_a_direction() -> None:
