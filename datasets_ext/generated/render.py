@@ -24,8 +24,8 @@ def _place_person(identity: Identity, camera: Camera, size: tuple[int, int], rng
     """The person alone, RGBA of ``size``, within the imperfect box of a detector."""
     width, height = (SUPERSAMPLING * side for side in size)
     ground = height * float(rng.uniform(0.93, 1.01))
-    tall = ground - height * float(rng.uniform(-0.01, 0.09))
-    center = width * float(rng.uniform(0.45, 0.55))
+    tall = ground - height * float(rng.uniform(-0.03, 0.13))
+    center = width * float(rng.uniform(0.42, 0.58))
     elevation = camera.elevation * float(rng.uniform(0.7, 1.3))
     figure = Figure((width, height), sample_pose(rng), tall, center, ground, elevation)
     figure.draw.ellipse(
@@ -63,8 +63,8 @@ def _relief(alpha: Image.Image, rng: np.random.Generator) -> np.ndarray:
 
 def _visible_light(pixels: np.ndarray, camera: Camera, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """Exposure, colour cast and a soft gradient or shadow."""
-    cast = np.asarray(camera.cast) * rng.normal(1, 0.04, 3) * camera.gain * rng.uniform(0.8, 1.15)
-    gradient = 1 + 0.12 * _smooth_field(size, (2, 3), rng)
+    cast = np.asarray(camera.cast) * rng.normal(1, 0.04, 3) * camera.gain * rng.uniform(0.65, 1.25)
+    gradient = 1 + 0.15 * _smooth_field(size, (2, 3), rng)
     lit: np.ndarray = pixels * cast.astype(np.float32) * np.clip(gradient, 0.5, 1.4)
     return lit
 
@@ -77,8 +77,8 @@ def _infrared_light(pixels: np.ndarray, camera: Camera, size: tuple[int, int], r
     spread = rng.uniform(0.45, 0.8)
     far = ((x - center[0]) / (1.5 * spread * width)) ** 2 + ((y - center[1]) / (spread * height)) ** 2
     lamp = 0.68 + 0.5 * np.exp(-far)[..., None]
-    exposure = camera.gain * rng.uniform(0.85, 1.2)
-    haze = rng.uniform(0.02, 0.09)
+    exposure = camera.gain * rng.uniform(0.7, 1.3)
+    haze = rng.uniform(0.02, 0.2)
     lit: np.ndarray = haze + (1 - haze) * (pixels * lamp * exposure).astype(np.float32)
     return lit
 
@@ -97,8 +97,8 @@ def photograph(identity: Identity, camera: Camera, rng: np.random.Generator) -> 
     if camera.infrared:
         pixels = pixels[..., :1]
     image = Image.fromarray((np.clip(pixels, 0, 1) * 255).astype(np.uint8).squeeze())
-    image = image.filter(ImageFilter.GaussianBlur(camera.blur * float(rng.uniform(0.5, 1.4))))
+    image = image.filter(ImageFilter.GaussianBlur(camera.blur * float(rng.uniform(0.3, 1.8))))
     grain = rng.standard_normal((size[1], size[0], 1 if camera.infrared else 3), np.float32)
-    noisy = np.asarray(image, np.float32).reshape(grain.shape) + grain * (255 * camera.noise)
+    noisy = np.asarray(image, np.float32).reshape(grain.shape) + grain * (255 * camera.noise * rng.uniform(0.5, 1.7))
     noisy = np.broadcast_to(noisy, (size[1], size[0], 3))
     return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
