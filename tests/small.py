@@ -9,8 +9,8 @@ import torch
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "projects" / "IDKL" / "configs"
 
-# Last stride 1: with stride 2 these images end at 2x1 pixels, where torch's bfloat16 convolution on a CPU with AMX gives
-# garbage now and then (torch 2.14; the like of github.com/pytorch/pytorch/issues/169688).
+# Last stride 1: with stride 2 these images end at 2x1 pixels, where torch's bfloat16 convolution on a CPU with AMX
+# gives garbage now and then (torch 2.14; the like of github.com/pytorch/pytorch/issues/169688).
 SMALL = [
     *("MODEL.BACKBONE.LAST_STRIDE", 1),
     *("INPUT.SIZE_TRAIN", [64, 32], "INPUT.SIZE_TEST", [64, 32]),
