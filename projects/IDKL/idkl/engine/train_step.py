@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import torch
 from fastreid.engine.train_loop import SimpleTrainer
@@ -13,8 +14,15 @@ from fastreid.utils.events import get_event_storage
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from datasets_ext.batches import DeviceLoader
 from datasets_ext.errors import UserError
+
+
+class BatchSource(Protocol):
+    """What a step draws its batches from: batches on a device, without end."""
+
+    device: torch.device
+
+    def __iter__(self) -> Iterator[dict[str, Any]]: ...
 
 
 class TrainStep(SimpleTrainer):
@@ -25,14 +33,14 @@ class TrainStep(SimpleTrainer):
 
     Args:
         model: returns a dict of losses in training.
-        loader: endless.
+        loader: where the batches come from.
         optimizer: over the model's own parameters (not fast-reid's contiguous copies, which stop training on
             torch >= 2.0).
         amp_dtype: type of mixed precision; None: none.
     """
 
     def __init__(
-        self, model: nn.Module, loader: DeviceLoader, optimizer: Optimizer, amp_dtype: torch.dtype | None
+        self, model: nn.Module, loader: BatchSource, optimizer: Optimizer, amp_dtype: torch.dtype | None
     ) -> None:
         super().__init__(model, loader, optimizer, param_wrapper=None)
         self._device_type = loader.device.type
