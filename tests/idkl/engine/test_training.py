@@ -182,6 +182,22 @@ def test_an_image_that_breaks_in_training_is_named(datasets: Path, tmp_path: Pat
     assert "Traceback" not in (tmp_path / "log.txt").read_text()
 
 
+def test_precise_bn_sets_true_averages(tmp_path: Path) -> None:
+    precise = (
+        "TEST.PRECISE_BN.ENABLED",
+        "True",
+        "TEST.PRECISE_BN.DATASET",
+        "SYSU_MM01",
+        "TEST.PRECISE_BN.NUM_ITER",
+        "3",
+    )
+    for folder, options in (("plain", ()), ("precise", precise)):
+        train(tmp_path / folder, "SOLVER.MAX_EPOCH", "1", "SEED", "4", *options)
+    plain, averaged = weights(tmp_path / "plain"), weights(tmp_path / "precise")
+    changed = {name.rpartition(".")[2] for name in plain if not torch.equal(plain[name], averaged[name])}
+    assert changed == {"running_mean", "running_var", "num_batches_tracked"}
+
+
 def test_mixed_precision_on_a_cpu(tmp_path: Path) -> None:
     train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.AMP.ENABLED", "True", "SOLVER.AMP.DTYPE", "bfloat16")
     assert records(tmp_path)[-1]["total_loss"] > 0

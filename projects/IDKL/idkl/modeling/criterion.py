@@ -148,7 +148,10 @@ class IDKLCriterion:
         losses, options = {}, self.identity
         if "CrossEntropyLoss" in options.NAME:
             # Not fast-reid's cross-entropy: that one averages over the samples whose loss is not yet 0.
-            loss = F.cross_entropy(raise_half(output.margin_logits), targets, label_smoothing=options.CE.EPSILON)
+            # Identity -1 marks the batches of fast-reid's PreciseBN, whose losses nobody reads.
+            loss = F.cross_entropy(
+                raise_half(output.margin_logits), targets, ignore_index=-1, label_smoothing=options.CE.EPSILON
+            )
             losses[f"loss_cls_{name}"] = weight * options.CE.SCALE * loss
         if "TripletLoss" in options.NAME:
             tri = options.TRI
