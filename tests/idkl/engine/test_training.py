@@ -138,6 +138,20 @@ def test_a_finished_run_is_only_evaluated_again(
     assert all(torch.equal(before[name], value) for name, value in weights(tmp_path).items())
 
 
+def test_a_checkpoint_without_its_epoch_is_not_resumed(finished: Path, tmp_path: Path) -> None:
+    torch.save({"model": weights(finished)}, tmp_path / "other.pth")
+    (tmp_path / "last_checkpoint").write_text("other.pth")
+    with pytest.raises(UserError, match=r"other.pth does not say at which epoch it was saved"):
+        train(tmp_path, "--resume")
+
+
+def test_weights_to_start_from(finished: Path, tmp_path: Path) -> None:
+    source = str(finished / "model_final.pth")
+    train(tmp_path, "MODEL.WEIGHTS", source, "SOLVER.MAX_EPOCH", "1", "SOLVER.BASE_LR", "1e-12", "SEED", "4")
+    name = "backbone.shared.1.1.conv2.weight"
+    assert torch.allclose(weights(tmp_path)[name], weights(finished)[name], atol=1e-6)
+
+
 def test_eval_only_reproduces_the_last_table(finished: Path, tmp_path: Path) -> None:
     train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(finished / "model_final.pth"))
     assert read_results(tmp_path / "results.json") == read_results(finished / "results.json")

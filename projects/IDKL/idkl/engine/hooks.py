@@ -65,8 +65,6 @@ class CheckpointHook(hooks.PeriodicCheckpointer):
             self.checkpointer.save("model_final", **extra)
         elif (epoch + 1) % self.period == 0:
             self.checkpointer.save(f"model_{epoch:04d}", **extra)
-        elif is_best:
-            return
         self._forget_old()
 
     def _forget_old(self) -> None:

@@ -90,6 +90,11 @@ class Trainer(DefaultTrainer):
         """Go on from the run folder's last checkpoint if ``resume`` and there is one, else load ``MODEL.WEIGHTS``."""
         extra = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
         if resume and self.checkpointer.has_checkpoint():
+            if not {"epoch", "best_metric"} <= extra.keys():
+                raise UserError(
+                    f"checkpoint {self.checkpointer.get_checkpoint_file()} does not say at which epoch it was saved: "
+                    "start from its weights with MODEL.WEIGHTS in a new OUTPUT_DIR instead"
+                )
             self.start_epoch = extra["epoch"] + 1
             self._checkpoint_hook.best_metric = extra["best_metric"]
             self.data_loader.batch_sampler.start_at(self.start_epoch)
