@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
@@ -30,11 +29,6 @@ class CrossModalityImageDataset(ImageDataset):
 
     dataset_dir: str
     dataset_root: Path
-
-    def __init__(
-        self, train: list[ImageRecord], query: list[ImageRecord], gallery: list[ImageRecord], **kwargs: Any
-    ) -> None:
-        super().__init__(train, query, gallery, **kwargs)
 
     @classmethod
     def find_root(cls, root: str) -> Path:

@@ -36,6 +36,14 @@ def test_seed(tmp_path: Path) -> None:
     assert load_config(arguments("--resume", "SEED", "-1", "OUTPUT_DIR", str(tmp_path))).SEED == 77
 
 
+@pytest.mark.parametrize("text", ["", "MODEL: {}", "SEED: many", "SEED: [", "- 1"])
+def test_a_run_that_does_not_say_its_seed(tmp_path: Path, text: str) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    with pytest.raises(UserError, match="config.yaml does not say the run's SEED") as error:
+        load_config(arguments("--resume", "SEED", "-1", "OUTPUT_DIR", str(tmp_path)))
+    assert "\n" not in str(error.value)
+
+
 def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
     path = tmp_path / "mine.yml"
     path.write_text(f"_BASE_: {DEMO}\nMODEL:\n  IDKL:\n    WEIGHTS:\n      CSA: 0\n")

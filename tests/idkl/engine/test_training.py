@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -12,35 +11,14 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from datasets_ext import UserError
 from idkl.engine import Trainer, load_config
-from idkl.engine.main import run
 from idkl.evaluation.results import ROW_KEYS, read_results
+from tests.runs import BASELINE, records, train, weights
 from tests.small import CONFIGS, SMALL
-
-BASELINE = [
-    *("MODEL.META_ARCHITECTURE", "Baseline", "MODEL.BACKBONE.NAME", "build_resnet_backbone"),
-    *("MODEL.HEADS.NAME", "EmbeddingHead"),
-]
 
 
 @pytest.fixture(autouse=True)
 def _datasets(datasets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FASTREID_DATASETS", str(datasets))
-
-
-def train(folder: Path, *words: str) -> None:
-    flags = [word for word in words if word.startswith("--")]
-    options = [word for word in words if not word.startswith("--")]
-    small = [str(value) for value in (*SMALL, "TEST.EVAL_START", False, "SOLVER.LOG_PERIOD", 4)]
-    config = ["--config-file", str(CONFIGS / "demo.yml"), *flags]
-    run(default_argument_parser().parse_args([*config, "OUTPUT_DIR", str(folder), *small, *options]))
-
-
-def weights(folder: Path, name: str = "model_final") -> dict[str, torch.Tensor]:
-    return torch.load(folder / f"{name}.pth", weights_only=True)["model"]
-
-
-def records(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
 
 
 @pytest.fixture(scope="module")
@@ -183,19 +161,6 @@ def test_imagenet_weights_for_fast_reids_own_resnet(tmp_path: Path) -> None:
     assert all(torch.equal(source[name], loaded[name]) for name in source)
 
 
-def test_an_image_that_breaks_in_training_is_named(datasets: Path, tmp_path: Path) -> None:
-    people = [int(pid) for pid in (datasets / "SYSU-MM01" / "exp" / "train_id.txt").read_text().split(",")]
-    image = next((datasets / "SYSU-MM01" / "cam6" / f"{people[0]:04d}").iterdir())
-    content = image.read_bytes()
-    image.write_bytes(b"")
-    try:
-        with pytest.raises(UserError, match=rf"image {image} cannot be read"):
-            train(tmp_path, "DATALOADER.NUM_WORKERS", "1")
-    finally:
-        image.write_bytes(content)
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
-
-
 def test_precise_bn_sets_true_averages(tmp_path: Path) -> None:
     precise = (
         "TEST.PRECISE_BN.ENABLED",
@@ -217,46 +182,6 @@ def test_mixed_precision_on_a_cpu(tmp_path: Path) -> None:
     assert records(tmp_path)[-1]["total_loss"] > 0
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(UserError, match=r"loss_\w+.* became infinite or NaN at iteration \d+: lower SOLVER.BASE_LR"):
-        train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.BASE_LR", "1e30")
-    assert not list(tmp_path.glob("*.pth"))
-    assert "Traceback" not in (tmp_path / "log.txt").read_text()
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--eval-only"], "needs a checkpoint: add MODEL.WEIGHTS"),
-        (["--eval-only", "MODEL.WEIGHTS", "none.pth"], "checkpoint none.pth is missing"),
-        (["MODEL.WEIGHTS", "none.pth"], "checkpoint none.pth is missing"),
-        (["MODEL.BACKBONE.PRETRAIN", "True", "MODEL.BACKBONE.PRETRAIN_PATH", "none.pth"], "none.pth is missing"),
-        (["SOLVER.IMS_PER_BATCH", "9"], "not a multiple of DATALOADER.NUM_INSTANCE"),
-        (["DATALOADER.NUM_INSTANCE", "3"], "NUM_INSTANCE is 3"),
-        (["MODEL.HEADS.NUM_CLASSES", "2"], "NUM_CLASSES is 2, but 6 identities train: give 0"),
-        (["SOLVER.IMS_PER_BATCH", "400"], "needs 100 identities"),
-        (["DATALOADER.SAMPLER_TRAIN", "TrainingSampler"], "N visible, then N infrared"),
-    ],
-)
-def test_mistakes_found_at_the_start(tmp_path: Path, words: list[str], message: str) -> None:
-    with pytest.raises(UserError, match=message) as error:
-        train(tmp_path, *words)
-    assert "\n" not in str(error.value)
-
-
 def test_a_checkpoint_of_another_network_is_refused(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not fit the model"):
         train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(finished / "model_final.pth"), *BASELINE)
-
-
-def test_a_missing_permutation_file_is_found_before_training(
-    datasets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    permutations = datasets / "SYSU-MM01" / "exp" / "rand_perm_cam.mat"
-    hidden = permutations.rename(permutations.with_suffix(".hidden"))
-    try:
-        with pytest.raises(UserError, match=r"rand_perm_cam.mat"):
-            train(tmp_path)
-    finally:
-        hidden.rename(permutations)
-    assert "Starting training" not in (tmp_path / "log.txt").read_text()

@@ -153,7 +153,10 @@ def _decide_seed(cfg: CfgNode, resume: bool) -> int:
         return cfg.SEED
     begun = Path(cfg.OUTPUT_DIR) / "config.yaml"
     if resume and begun.is_file():
-        return int(yaml.safe_load(begun.read_text(encoding="utf-8"))["SEED"])
+        try:
+            return int(yaml.safe_load(begun.read_text(encoding="utf-8"))["SEED"])
+        except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError):
+            raise UserError(f"{begun} does not say the run's SEED: add SEED and a number to the command") from None
     return secrets.randbelow(2**31)
 
 
