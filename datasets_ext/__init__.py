@@ -7,7 +7,7 @@ from .compat import import_fastreid
 
 import_fastreid()
 
-from . import sampler, sysu_mm01  # noqa: E402, F401 - importing a component registers it
+from . import llcm, regdb, sampler, sysu_mm01  # noqa: E402, F401 - importing a component registers it
 from .config import add_cross_modality_config  # noqa: E402
 from .errors import UserError  # noqa: E402
 from .records import INFRARED, VISIBLE, ImageRecord  # noqa: E402

@@ -11,7 +11,7 @@ from fastreid.data.datasets.bases import ImageDataset
 from tabulate import tabulate
 
 from .errors import UserError
-from .records import INFRARED, ImageRecord
+from .records import INFRARED, VISIBLE, ImageRecord
 
 logger = logging.getLogger(__name__)
 
@@ -24,11 +24,16 @@ def datasets_root() -> str:
 class CrossModalityImageDataset(ImageDataset):
     """Base of the visible-infrared datasets: ``train``, ``query`` and ``gallery`` are lists of :class:`ImageRecord`.
 
-    A subclass names its folder in ``dataset_dir`` and sets ``dataset_root`` to :meth:`find_root`.
+    A subclass names its folder in ``dataset_dir`` and sets ``dataset_root`` to :meth:`find_root`. It is called with
+    ``root``, ``split`` and ``combineall`` and hands on what it does not need to this class, which ignores the rest.
+
+    Attributes:
+        split: which of its splits was read; None where a dataset has only one.
     """
 
     dataset_dir: str
     dataset_root: Path
+    split: int | None = None
 
     @classmethod
     def find_root(cls, root: str) -> Path:
@@ -42,14 +47,30 @@ class CrossModalityImageDataset(ImageDataset):
         return folder
 
     def combine_all(self) -> None:
-        """Add the test images to the training ones (``DATASETS.COMBINEALL``); identities do not overlap."""
-        self._train = [*self.train, *self.query, *self.gallery]
+        """Add the test images to the training ones (``DATASETS.COMBINEALL``).
+
+        Test identities are people of their own, even where a dataset numbers them from 0 again: they follow after the
+        largest training identity.
+        """
+        first = 1 + max(record.pid for record in self.train)
+        test = [
+            ImageRecord(record[0], first + record.pid, record[2], record.modality)
+            for record in (*self.query, *self.gallery)
+        ]
+        self._train = [*self.train, *test]
 
     def show_train(self) -> None:
         logger.info("%s\n%s", type(self).__name__, _table([("train", self.train)]))
 
     def show_test(self) -> None:
         logger.info("%s\n%s", type(self).__name__, _table([("query", self.query), ("gallery", self.gallery)]))
+
+
+def check_modalities(records: Sequence[ImageRecord], what: str, expected: str) -> None:
+    """Raise a :class:`UserError` if the records of one side lack a modality."""
+    for modality, name in ((VISIBLE, "visible"), (INFRARED, "infrared")):
+        if not any(record.modality == modality for record in records):
+            raise UserError(f"no {name} {what}: expected {expected}")
 
 
 def _table(subsets: Sequence[tuple[str, list[ImageRecord]]]) -> str:

@@ -1,11 +1,23 @@
-"""Reading one image file as 8-bit RGB, whatever it holds."""
+"""Image files: those of a folder, and one of them as 8-bit RGB, whatever it holds."""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from .errors import UserError
+
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
+
+
+def list_images(folder: Path) -> list[str]:
+    """The images of one folder in sorted order; none where the folder does not exist."""
+    if not folder.is_dir():
+        return []
+    return sorted(entry.path for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_EXTENSIONS))
 
 
 def read_image(path: str) -> Image.Image:

@@ -51,7 +51,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Pa
     Returns:
         The loader and the dataset's folder.
     """
-    data = load_dataset(dataset_name)
+    data = load_dataset(dataset_name, cfg.DATASETS.SPLIT)
     if comm.is_main_process():
         data.show_test()
     dataset = CrossModalityDataset(data.query + data.gallery, _transforms(cfg, is_train=False), relabel=False)
@@ -60,17 +60,23 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Pa
     return _device_loader(cfg, dataset, batch_sampler), data.dataset_root
 
 
-def load_dataset(name: str, **kwargs: Any) -> CrossModalityImageDataset:
+def load_dataset(name: str, split: int = 1, **kwargs: Any) -> CrossModalityImageDataset:
     """The dataset of this registry name from the datasets' root.
 
+    Args:
+        name: of its class.
+        split: which of its splits, from 1; a dataset with only one ignores it.
+
     Raises:
-        UserError: it is no visible-infrared dataset, or is not there.
+        UserError: it is no visible-infrared dataset, it or the split is not there, or its files are not in order.
     """
     known = DATASET_REGISTRY._obj_map
     cross_modality = [key for key, value in known.items() if issubclass(value, CrossModalityImageDataset)]
     if name not in cross_modality:
         raise UserError(f"dataset {name} is not a visible-infrared dataset known here: choose from {cross_modality}")
-    return known[name](root=datasets_root(), **kwargs)
+    if split < 1:
+        raise UserError(f"DATASETS.SPLIT is {split}: splits are numbered from 1")
+    return known[name](root=datasets_root(), split=split, **kwargs)
 
 
 def _transforms(cfg: CfgNode, is_train: bool) -> T.Compose:
@@ -89,7 +95,7 @@ def _to_float(image: torch.Tensor) -> torch.Tensor:
 def _training_records(cfg: CfgNode, combineall: bool) -> list[ImageRecord]:
     if len(cfg.DATASETS.NAMES) != 1:
         raise UserError(f"DATASETS.NAMES {list(cfg.DATASETS.NAMES)}: training takes exactly one dataset")
-    data = load_dataset(cfg.DATASETS.NAMES[0], combineall=combineall)
+    data = load_dataset(cfg.DATASETS.NAMES[0], cfg.DATASETS.SPLIT, combineall=combineall)
     if comm.is_main_process():
         data.show_train()
     records, incomplete = keep_cross_modality(data.train)

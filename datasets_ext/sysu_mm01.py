@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from fastreid.data.datasets import DATASET_REGISTRY
 
-from .cross_modality import CrossModalityImageDataset
+from .cross_modality import CrossModalityImageDataset, check_modalities
 from .errors import UserError
+from .image import list_images
 from .records import INFRARED, VISIBLE, ImageRecord
+from .split_files import read_identities
 
 CAMERAS = (1, 2, 3, 4, 5, 6)
 INFRARED_CAMERAS = (3, 6)
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".bmp")
 
 
 @DATASET_REGISTRY.register()
@@ -57,39 +56,9 @@ class SYSU_MM01(CrossModalityImageDataset):  # noqa: N801 - the dataset's own na
             for pid in sorted(identities):
                 folder = self.dataset_root / f"cam{camera}" / f"{pid:04d}"
                 records += [ImageRecord(path, pid, camera, modality) for path in list_images(folder)]
-        for modality, name in ((VISIBLE, "visible"), (INFRARED, "infrared")):
-            if not any(record.modality == modality for record in records):
-                raise UserError(
-                    f"{self.dataset_root} has no {name} {side} image: expected cam1..cam6/<identity %04d>/*.jpg for "
-                    f"the {len(identities)} {side} identities of its exp folder"
-                )
-        return records
-
-
-def list_images(folder: Path) -> list[str]:
-    """The images of one folder in sorted order; none where the folder does not exist."""
-    if not folder.is_dir():
-        return []
-    return sorted(entry.path for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_EXTENSIONS))
-
-
-def read_identities(path: Path) -> set[int]:
-    """Read a split file: identity numbers, comma-separated on one line.
-
-    Raises:
-        UserError: the file is missing, empty or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
-        raise UserError(f"split file {path} is missing: it comes with SYSU-MM01, in its exp folder") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"split file {path} cannot be read ({error}): take it again from SYSU-MM01") from None
-    entries = [entry.strip() for entry in text.strip(",").split(",")]
-    wrong = [entry for entry in entries if not (entry.isascii() and entry.isdigit())]
-    if wrong:
-        raise UserError(
-            f"split file {path} holds {wrong[0][:20]!r} where an identity number should be: expected one line "
-            "such as 1,2,4"
+        check_modalities(
+            records,
+            f"{side} image in {self.dataset_root}",
+            f"cam1..cam6/<identity %04d>/*.jpg for the {len(identities)} {side} identities of its exp folder",
         )
-    return {int(entry) for entry in entries}
+        return records

@@ -31,8 +31,11 @@ def test_builds_and_runs(path: Path) -> None:
         assert model.eval()({"images": torch.rand(1, 3, 64, 32)}).shape == (1, cfg.MODEL.BACKBONE.FEAT_DIM)
 
 
-def test_sysu_is_the_papers_setting() -> None:
-    cfg = load(CONFIGS / "sysu.yml")
+@pytest.mark.parametrize(("name", "dataset"), [("sysu", "SYSU_MM01"), ("regdb", "RegDB"), ("llcm", "LLCM")])
+def test_each_dataset_has_the_papers_setting(name: str, dataset: str) -> None:
+    cfg = load(CONFIGS / f"{name}.yml")
+    assert cfg.DATASETS.NAMES == cfg.DATASETS.TESTS == (dataset,) and cfg.DATASETS.SPLIT == 1
+    assert f"logs/{name}" == cfg.OUTPUT_DIR
     assert (cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE) == (120, 10)
     assert cfg.INPUT.SIZE_TRAIN == cfg.INPUT.SIZE_TEST == [384, 128]
     assert (cfg.SOLVER.OPT, cfg.SOLVER.BASE_LR, cfg.SOLVER.GAMMA) == ("Adam", 3e-5, 0.1)

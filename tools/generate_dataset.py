@@ -11,6 +11,7 @@ from pathlib import Path
 
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.generated import LAYOUTS
+from datasets_ext.image import IMAGE_EXTENSIONS
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> None:
     if not written:
         print(f"{args.root}: already generated with these parameters, nothing to do")
         return
-    count = len(list(args.root.rglob("*.jpg")))
+    count = sum(path.suffix in IMAGE_EXTENSIONS for path in args.root.rglob("*"))
     print(f"{args.root}: wrote {count} images of {args.ids} people in the layout '{args.layout}'")
 
 

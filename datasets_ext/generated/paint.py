@@ -1,6 +1,6 @@
-"""The brightness of every surface of a person, as a visible or as an infrared camera sees it.
+"""The brightness of every surface of a person, as a visible, a near-infrared or a thermal camera sees it.
 
-The drawing code asks for surfaces by name and never knows the modality; this file is the only place where the
+The drawing code asks for surfaces by name and never knows the band of light; this file is the only place where the
 colour-only and the infrared-only cues part.
 """
 
@@ -86,4 +86,50 @@ def infrared_paint(identity: Identity) -> Paint:
         "bag": infrared.bag,
         "scarf": infrared.scarf,
     }
+    return _gray(levels)
+
+
+# Brightness of a garment's surface, the warmer the thinner or the closer to the body.
+_UPPER_WARMTH = {
+    "coat": 0.54,
+    "jacket": 0.57,
+    "hoodie": 0.6,
+    "dress": 0.67,
+    "shirt": 0.67,
+    "vest": 0.72,
+    "tshirt": 0.72,
+}
+_LOWER_WARMTH = {"long_skirt": 0.5, "wide": 0.54, "skirt": 0.55, "trousers": 0.6, "shorts": 0.6, "leggings": 0.68}
+
+
+def thermal_paint(identity: Identity) -> Paint:
+    """Temperatures: bare skin is warmest, cloth by its thickness, what is carried or worn loose is cold.
+
+    Of patterns only the thickness of the print remains, of the infrared cues only a little: how the cloth insulates.
+    Strip and weave do not show.
+    """
+    shared, infrared = identity.shared, identity.infrared
+    pattern, lower_pattern = _pigments(identity)
+    upper = _UPPER_WARMTH[shared.upper] + 0.1 * (infrared.upper - 0.5)
+    lower = _LOWER_WARMTH[shared.lower] + 0.1 * (infrared.lower - 0.5)
+    return _gray(
+        {
+            "skin": 0.94,
+            "hair": 0.4 + 0.4 * infrared.hair,
+            "eyes": 0.86,
+            "upper": upper,
+            "accent": upper + 0.03 * (pattern[0] - 0.5),
+            "accent_edge": upper + 0.03 * (pattern[1] - 0.5),
+            "trim": upper,
+            "lower": lower,
+            "stripe": lower + 0.03 * (lower_pattern[0] - 0.5),
+            "stripe_edge": lower + 0.03 * (lower_pattern[1] - 0.5),
+            "shoes": 0.4 + 0.1 * infrared.shoes,
+            "bag": 0.27 + 0.1 * infrared.bag,
+            "scarf": 0.42 + 0.1 * infrared.scarf,
+        }
+    )
+
+
+def _gray(levels: dict[str, float]) -> Paint:
     return Paint({name: (level, level, level) for name, level in levels.items()})

@@ -1,48 +1,17 @@
-"""The six cameras: modality, background and light.
-
-As in SYSU-MM01, cameras 1 and 2 are indoor and visible, 3 is indoor and infrared at the place of camera 2, 4 and 5 are
-outdoor and visible, 6 is outdoor and infrared in the dark.
-"""
+"""The empty scenes before the cameras."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+from datasets_ext.generated.cameras import Band, Camera
 from datasets_ext.generated.color import RGB
 
 WIDTH, HEIGHT, HORIZON = 640, 224, 132  # the backdrop in pixels; crops are windows of it
-
-
-@dataclass(frozen=True)
-class Camera:
-    """One fixed camera."""
-
-    number: int
-    infrared: bool
-    place: str  # which backdrop
-    gain: float
-    cast: RGB  # colour of the light
-    elevation: float  # see Figure
-    blur: float  # standard deviation in pixels
-    noise: float  # standard deviation, of 0..1
-
-
-CAMERAS = {
-    camera.number: camera
-    for camera in (
-        Camera(1, False, "hall", 0.92, (1.06, 1.0, 0.9), 0.10, 0.5, 0.015),
-        Camera(2, False, "corridor", 0.85, (0.95, 1.02, 1.0), 0.16, 0.6, 0.02),
-        Camera(3, True, "corridor", 1.0, (1.0, 1.0, 1.0), 0.14, 0.6, 0.025),
-        Camera(4, False, "street", 1.08, (0.98, 1.0, 1.05), 0.12, 0.5, 0.012),
-        Camera(5, False, "park", 0.95, (1.02, 1.02, 0.94), 0.18, 0.65, 0.018),
-        Camera(6, True, "yard", 0.88, (1.0, 1.0, 1.0), 0.15, 0.65, 0.032),
-    )
-}
 
 
 def _fill(draw: ImageDraw.ImageDraw, box: tuple[float, float, float, float], color: RGB) -> None:
@@ -126,17 +95,18 @@ _PLACES: dict[str, Callable[[ImageDraw.ImageDraw, np.random.Generator], None]] =
 
 
 @cache
-def backdrop(number: int) -> Image.Image:
-    """The empty scene of camera ``number``, RGB, HEIGHT x WIDTH; the same in every data set."""
-    camera = CAMERAS[number]
+def backdrop(place: str, view: int, band: Band) -> Image.Image:
+    """The empty scene of one ``view`` of a place, RGB, HEIGHT x WIDTH; the same in every data set."""
     image = Image.new("RGB", (WIDTH, HEIGHT))
-    rng = np.random.default_rng([97, sum(camera.place.encode())])
-    _PLACES[camera.place](ImageDraw.Draw(image), rng)
+    rng = np.random.default_rng([97, sum(place.encode()), view])
+    _PLACES[place](ImageDraw.Draw(image), rng)
     image = image.filter(ImageFilter.GaussianBlur(1.2))
     pixels = np.asarray(image, np.float32) + rng.normal(0, 3, (HEIGHT, WIDTH, 1)).astype(np.float32)
-    if camera.infrared:  # one band, weakly lit: the lamp at the camera does not reach far
-        level = (pixels * np.array([0.5, 0.3, 0.2], np.float32)).sum(axis=2)
-        pixels = np.repeat((0.12 + 0.42 * level / 255)[..., None] * 255, 3, axis=2)
+    if band is not Band.VISIBLE:
+        level = (pixels * np.array([0.5, 0.3, 0.2], np.float32)).sum(axis=2) / 255
+        # Near-infrared: weakly lit, the lamp at the camera does not reach far. Thermal: all about as warm as the air.
+        least, span = (0.12, 0.42) if band is Band.NEAR_INFRARED else (0.16, 0.2)
+        pixels = np.repeat((least + span * level)[..., None] * 255, 3, axis=2)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 
@@ -146,4 +116,5 @@ def crop_backdrop(camera: Camera, size: tuple[int, int], rng: np.random.Generato
     tall = float(rng.uniform(0.7, 0.97)) * HEIGHT
     wide = tall * width / height
     left, top = float(rng.uniform(0, WIDTH - wide)), float(rng.uniform(0, HEIGHT - tall))
-    return backdrop(camera.number).resize(size, Image.Resampling.BILINEAR, (left, top, left + wide, top + tall))
+    scene = backdrop(camera.place, camera.view, camera.band)
+    return scene.resize(size, Image.Resampling.BILINEAR, (left, top, left + wide, top + tall))

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
+from datasets_ext.generated.cameras import SYSU_CAMERAS
 from datasets_ext.generated.identity import CueStrength
 from datasets_ext.generated.population import sample_identity
 from datasets_ext.generated.render import photograph
-from datasets_ext.generated.scene import CAMERAS
-from datasets_ext.generated.work import Parameters, generate
+from datasets_ext.generated.work import Parameters, generate, halves
 
 TRIALS = 10
 MAT_TEXT = 116  # bytes of free text at the start of a MAT-file, level 5
@@ -20,11 +20,9 @@ MAT_TEXT = 116  # bytes of free text at the start of a MAT-file, level 5
 
 def split_ids(ids: int, seed: int) -> dict[str, list[int]]:
     """Identities 1..``ids`` in random halves: "train" and "val" (an eighth of the half) against "test", sorted."""
-    order = 1 + np.random.default_rng([seed, 0, 1]).permutation(ids)
-    half = ids // 2
-    val = max(1, round(half / 8))
-    parts = {"test": order[:half], "val": order[half : half + val], "train": order[half + val :]}
-    return {name: sorted(int(pid) for pid in part) for name, part in parts.items()}
+    train, test = halves(ids, [seed, 0, 1])
+    val = max(1, round(len(test) / 8))
+    return {"test": sorted(test), "val": sorted(train[:val]), "train": sorted(train[val:])}
 
 
 def cameras_of(pid: int, images: int, seed: int) -> tuple[int, ...]:
@@ -39,7 +37,7 @@ def cameras_of(pid: int, images: int, seed: int) -> tuple[int, ...]:
         missing.add(int(rng.choice([1, 2, 4, 5])))
     if rng.random() < 0.15 and images > 1:
         missing.add(int(rng.choice([3, 6])))
-    return tuple(number for number in CAMERAS if number not in missing)
+    return tuple(number for number in SYSU_CAMERAS if number not in missing)
 
 
 def write_person(root: Path, parameters: Parameters, pid: int) -> int:
@@ -51,7 +49,7 @@ def write_person(root: Path, parameters: Parameters, pid: int) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for index in range(1, parameters.images + 1):
             rng = np.random.default_rng([parameters.seed, pid, 4, number, index])
-            image = photograph(identity, CAMERAS[number], rng)
+            image = photograph(identity, SYSU_CAMERAS[number], rng)
             image.save(folder / f"{index:04d}.jpg", quality=int(rng.integers(78, 94)))
     return len(numbers) * parameters.images
 
@@ -61,8 +59,8 @@ def gallery_permutations(parameters: Parameters) -> np.ndarray:
 
     n is the number of images of that identity in that camera, 0 if the identity did not pass it.
     """
-    cells = np.empty((len(CAMERAS), 1), dtype=object)
-    for row, number in enumerate(CAMERAS):
+    cells = np.empty((len(SYSU_CAMERAS), 1), dtype=object)
+    for row, number in enumerate(SYSU_CAMERAS):
         cells[row, 0] = np.empty((parameters.ids, 1), dtype=object)
         for pid in range(1, parameters.ids + 1):
             present = number in cameras_of(pid, parameters.images, parameters.seed)

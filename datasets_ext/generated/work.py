@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from datasets_ext.errors import UserError
@@ -47,6 +48,12 @@ class Parameters:
     def as_json(self) -> dict[str, Any]:
         """The content of generated.json."""
         return {"generator_version": GENERATOR_VERSION, **asdict(self)}
+
+
+def halves(ids: int, entropy: list[int]) -> tuple[list[int], list[int]]:
+    """Identities 1..``ids`` in random order, half for training, half (rounded down) for test."""
+    order = (1 + np.random.default_rng(entropy).permutation(ids)).tolist()
+    return order[ids // 2 :], order[: ids // 2]
 
 
 def generate(

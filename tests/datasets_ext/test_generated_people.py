@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from datasets_ext.errors import UserError
 from datasets_ext.generated import CueStrength
+from datasets_ext.generated.cameras import REGDB_CAMERAS, SYSU_CAMERAS
 from datasets_ext.generated.color import luma
 from datasets_ext.generated.identity import Identity
-from datasets_ext.generated.paint import infrared_paint, visible_paint
+from datasets_ext.generated.paint import infrared_paint, thermal_paint, visible_paint
 from datasets_ext.generated.population import sample_identity
 from datasets_ext.generated.render import photograph
-from datasets_ext.generated.scene import CAMERAS
 
 SEED = 5
 
@@ -50,7 +50,7 @@ def test_each_modality_hides_the_cues_of_the_other() -> None:
     painted = replace(who, color=sample_identity(SEED, 2, CueStrength()).color)
 
     def shot(identity: Identity, camera: int) -> bytes:
-        return photograph(identity, CAMERAS[camera], np.random.default_rng(3)).tobytes()
+        return photograph(identity, SYSU_CAMERAS[camera], np.random.default_rng(3)).tobytes()
 
     assert shot(who, 3) == shot(painted, 3)
     assert shot(who, 1) != shot(painted, 1)
@@ -59,6 +59,28 @@ def test_each_modality_hides_the_cues_of_the_other() -> None:
         plain = replace(who, infrared=replace(who.infrared, strip="none", weave="none", upper=0.2))
         assert shot(marked, 1) == shot(plain, 1)
         assert shot(marked, 3) != shot(plain, 3)
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(1, 9999))
+@settings(max_examples=60, deadline=None)
+def test_thermal_skin_is_warmest_and_patterns_are_gone(seed: int, pid: int) -> None:
+    who = sample_identity(seed, pid, CueStrength())
+    warmth = {name: color[0] for name, color in thermal_paint(who).surfaces.items()}
+    assert max(warmth, key=warmth.__getitem__) == "skin"
+    assert warmth["bag"] < min(warmth["upper"], warmth["lower"]) - 0.05
+    assert abs(warmth["accent"] - warmth["accent_edge"]) < 0.04 > abs(warmth["stripe"] - warmth["stripe_edge"])
+    assert warmth["trim"] == warmth["upper"]
+    assert not thermal_paint(who).shows("strip") and not thermal_paint(who).shows("weave")
+
+
+def test_thermal_images_show_no_colour() -> None:
+    who = sample_identity(SEED, 1, CueStrength())
+    painted = replace(who, color=sample_identity(SEED, 2, CueStrength()).color)
+    visible, thermal = (
+        [photograph(one, camera, np.random.default_rng(3)).tobytes() for one in (who, painted)]
+        for camera in REGDB_CAMERAS
+    )
+    assert visible[0] != visible[1] and thermal[0] == thermal[1]
 
 
 @pytest.mark.parametrize("group", ["shared", "color", "infrared"])

@@ -15,6 +15,7 @@ from fastreid.config import CfgNode
 
 from datasets_ext import ImageRecord, UserError
 from datasets_ext.dataset import seeded
+from datasets_ext.generated import generate_regdb
 from datasets_ext.loaders import build_test_loader, build_train_loader, load_dataset
 
 
@@ -132,6 +133,7 @@ def test_an_unreadable_image_is_named_in_one_line(cfg: CfgNode, broken_image: Pa
     [
         ("DATASETS.NAMES", ("Market1501",), "Market1501 is not a visible-infrared dataset.*SYSU_MM01"),
         ("DATASETS.NAMES", ("SYSU_MM01", "SYSU_MM01"), "exactly one dataset"),
+        ("DATASETS.SPLIT", 0, "DATASETS.SPLIT is 0: splits are numbered from 1"),
         ("DATALOADER.SAMPLER_TRAIN", "NoSampler", "NoSampler is unknown: choose from"),
     ],
 )
@@ -139,6 +141,27 @@ def test_wrong_names(cfg: CfgNode, key: str, value: object, message: str) -> Non
     cfg.merge_from_list([key, value])
     with pytest.raises(UserError, match=message):
         build_train_loader(cfg, seed=0)
+
+
+def test_the_split_of_the_config_trains_and_tests(
+    cfg: CfgNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generate_regdb(tmp_path / "RegDB", ids=6, images=2, seed=1)
+    monkeypatch.setenv("FASTREID_DATASETS", str(tmp_path))
+    cfg.merge_from_list(["DATASETS.NAMES", ("RegDB",), "DATASETS.SPLIT", 3])
+    data = load_dataset("RegDB", 3)
+    assert data.split == 3 and load_dataset("RegDB").split == 1
+    loader, _ = build_train_loader(cfg, seed=0)
+    assert loader.dataset.img_items == data.train != load_dataset("RegDB").train
+    loader, root = build_test_loader(cfg, "RegDB")
+    assert loader.dataset.img_items == [*data.query, *data.gallery] and root == tmp_path / "RegDB"
+
+
+def test_a_dataset_of_one_split_ignores_it(cfg: CfgNode) -> None:
+    cfg.DATASETS.SPLIT = 4
+    loader, _ = build_test_loader(cfg, "SYSU_MM01")
+    data = load_dataset("SYSU_MM01")
+    assert data.split is None and loader.dataset.img_items == [*data.query, *data.gallery]
 
 
 @pytest.mark.parametrize(("batch", "instances"), [(9, 4), (4096, 4), (8, 0)])
