@@ -17,11 +17,13 @@ from idkl.engine.checkpoint import (
     read_checkpoint,
     write_atomically,
 )
+from idkl.engine.trained_on import TrainingData
 
 
 def make(tmp_path: Path, size: int = 3) -> SafeCheckpointer:
     model = nn.Linear(size, 2)
-    return SafeCheckpointer(model, str(tmp_path), optimizer=torch.optim.Adam(model.parameters()))
+    training = TrainingData(frozenset(), 1, [])
+    return SafeCheckpointer(model, str(tmp_path), training, optimizer=torch.optim.Adam(model.parameters()))
 
 
 def test_saved_and_resumed(tmp_path: Path) -> None:

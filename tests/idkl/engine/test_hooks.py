@@ -16,11 +16,14 @@ from torch import nn
 from idkl.engine.checkpoint import SafeCheckpointer
 from idkl.engine.hooks import CheckpointHook, EvalHook, ProgressBar
 from idkl.engine.logs import start_logging
+from idkl.engine.trained_on import TrainingData
 
 
 def run_epochs(folder: Path, metrics: dict[int, float], epochs: int, period: int, keep: int) -> CheckpointHook:
     """Drive the hook through epochs of 10 steps, with the given evaluations by epoch."""
-    hook = CheckpointHook(SafeCheckpointer(nn.Linear(1, 1), str(folder)), period, keep)
+    hook = CheckpointHook(
+        SafeCheckpointer(nn.Linear(1, 1), str(folder), TrainingData(frozenset(), 1, [])), period, keep
+    )
     cfg = SimpleNamespace(DATASETS=SimpleNamespace(TESTS=("SYSU_MM01",)))
     with EventStorage() as storage:
         hook.trainer = SimpleNamespace(max_epoch=epochs, cfg=cfg, storage=storage, epoch=0)

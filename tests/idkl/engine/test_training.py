@@ -47,7 +47,7 @@ def test_every_term_and_the_last_evaluation_are_recorded(finished: Path) -> None
     assert len(terms) == 13
     assert {"lr", "images_per_second", "cls_accuracy", "total_loss", "data_time", "time"} <= set(last)
     rows = read_results(finished / "results.json")
-    assert last["Rank-1"] == rows[0]["Rank-1"] and last["indoor-10/mAP"] == rows[3]["mAP"]
+    assert last["Rank-1"] == rows[0]["Rank-1"] and last["indoor-10-reranked/mAP"] == rows[7]["mAP"]
     assert "untrained/mAP" in lines[0]
     events = EventAccumulator(str(finished)).Reload()
     logged = set(events.Tags()["scalars"])
@@ -62,7 +62,9 @@ def test_every_term_and_the_last_evaluation_are_recorded(finished: Path) -> None
 def test_results_have_all_four_settings(finished: Path) -> None:
     for name in ("results.json", "results_untrained.json"):
         rows = read_results(finished / name)
-        assert [(row["mode"], row["shots"]) for row in rows] == [("all", 1), ("all", 10), ("indoor", 1), ("indoor", 10)]
+        labels = [(row["mode"], row["shots"], row["rerank"]) for row in rows]
+        settings = [("all", 1), ("all", 10), ("indoor", 1), ("indoor", 10)]
+        assert labels == [(*setting, rerank) for setting in settings for rerank in (False, True)]
         assert all(set(row) == set(ROW_KEYS) and row["trials"] == 10 for row in rows)
 
 
@@ -146,7 +148,7 @@ def test_flip_test_averages_two_passes(finished: Path, tmp_path: Path) -> None:
 def test_fast_reids_baseline_by_override(tmp_path: Path, sampler: str) -> None:
     train(tmp_path, "SOLVER.MAX_EPOCH", "1", *BASELINE, "DATALOADER.SAMPLER_TRAIN", sampler)
     names = {name for name in records(tmp_path)[-1] if name.startswith("loss_")}
-    assert names == {"loss_cls", "loss_triplet"} and len(read_results(tmp_path / "results.json")) == 4
+    assert names == {"loss_cls", "loss_triplet"} and len(read_results(tmp_path / "results.json")) == 8
     train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(tmp_path / "model_final.pth"), *BASELINE)
 
 

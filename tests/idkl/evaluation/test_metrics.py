@@ -1,49 +1,25 @@
-"""Metrics against hand-worked cases and against a slow loop written from the definitions."""
+"""CMC, mAP and mINP of a distance matrix against hand-worked cases and slow loops."""
 
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from datasets_ext.errors import UserError
-from idkl.evaluation import metrics
-from idkl.evaluation.metrics import Gallery, rank_metrics, score_queries
+from idkl.evaluation.metrics import average_scores, identity_array, rank_metrics
+from idkl.evaluation.ranking import QueryScores
+from tests.idkl.evaluation import naive
 
 # dist, query_pids, gallery_pids, ignore, deduplicate, max_rank
 Case = tuple[Any, Any, Any, Any, bool, int]
-
-
-def rank_metrics_by_loop(
-    dist: Any, query_pids: Any, gallery_pids: Any, ignore: Any, deduplicate: bool, max_rank: int
-) -> tuple[Any, float, float, int] | None:
-    """CMC, mAP, mINP and the number of valid queries, entry by entry; None without a valid query."""
-    curves, aps, inps = [], [], []
-    for q, pid in enumerate(query_pids):
-        entries = [
-            (float(dist[q][g]), g) for g in range(len(gallery_pids)) if not (ignore is not None and ignore[q][g])
-        ]
-        ranking = [gallery_pids[g] for _, g in sorted(entries)]
-        hits = [rank for rank, other in enumerate(ranking, start=1) if other == pid]
-        if not hits:
-            continue
-        aps.append(sum(i / rank for i, rank in enumerate(hits, start=1)) / len(hits))
-        inps.append(len(hits) / hits[-1])
-        shown = []
-        for other in ranking:
-            if not (deduplicate and other in shown):
-                shown.append(other)
-        curves.append([1.0 if pid in shown[:k] else 0.0 for k in range(1, max_rank + 1)])
-    if not aps:
-        return None
-    return np.mean(curves, axis=0), math.fsum(aps) / len(aps), math.fsum(inps) / len(inps), len(aps)
 
 
 @st.composite
@@ -65,24 +41,21 @@ def cases(draw: st.DrawFn, distances: st.SearchStrategy[float]) -> Case:
 TIED = st.sampled_from([-1.0, -0.0, 0.0, 0.5, 1.0, math.inf])
 
 
-@pytest.mark.parametrize("block_entries", [1, 30, 2**20])
 @given(case=cases(TIED) | cases(st.floats(-2, 2, width=16)))
-@settings(max_examples=150, deadline=None)
-def test_agrees_with_a_loop(block_entries: int, case: Case) -> None:
+@settings(max_examples=300, deadline=None)
+def test_agrees_with_a_loop(case: Case) -> None:
     dist, query_pids, gallery_pids, ignore, deduplicate, max_rank = case
-    expected = rank_metrics_by_loop(*case)
+    expected = naive.metrics(*case)
     options = {"ignore": ignore, "deduplicate": deduplicate, "max_rank": max_rank}
-    with mock.patch.object(metrics, "_BLOCK_ENTRIES", block_entries):
-        if expected is None:
-            with pytest.raises(UserError, match="no query has a match"):
-                rank_metrics(dist, query_pids, gallery_pids, **options)
-            return
-        result = rank_metrics(dist, query_pids, gallery_pids, **options)
+    if expected is None:
+        with pytest.raises(UserError, match="no query has a match"):
+            rank_metrics(dist, query_pids, gallery_pids, **options)
+        return
+    result = rank_metrics(dist, query_pids, gallery_pids, **options)
     cmc, mean_ap, mean_inp, valid = expected
     assert result.cmc.dtype == np.float64 and result.cmc.shape == (max_rank,)
     np.testing.assert_allclose(result.cmc, cmc, rtol=0, atol=1e-12)
-    assert result.mAP == pytest.approx(mean_ap, rel=0, abs=1e-12)
-    assert result.mINP == pytest.approx(mean_inp, rel=0, abs=1e-12)
+    assert (result.mAP, result.mINP) == pytest.approx((mean_ap, mean_inp), rel=0, abs=1e-12)
     assert result.num_valid_queries == valid
 
 
@@ -91,27 +64,10 @@ def test_agrees_with_a_loop_at_a_real_size() -> None:
     dist = rng.standard_normal((40, 700), dtype=np.float32).round(2)  # about 600 values: ties in every row
     query_pids, gallery_pids = rng.integers(0, 30, 40), rng.integers(0, 30, 700)
     ignore = rng.random((40, 700)) < 0.2
-    cmc, mean_ap, mean_inp, _ = rank_metrics_by_loop(dist, query_pids, gallery_pids, ignore, True, 20)
+    cmc, mean_ap, mean_inp, _ = naive.metrics(dist, query_pids, gallery_pids, ignore, True, 20)
     result = rank_metrics(dist, query_pids, gallery_pids, ignore=ignore, deduplicate=True)
     np.testing.assert_allclose(result.cmc, cmc, rtol=0, atol=1e-12)
     assert (result.mAP, result.mINP) == pytest.approx((mean_ap, mean_inp), rel=0, abs=1e-12)
-
-
-@pytest.mark.parametrize("threads", [1, 3])
-def test_queries_keep_their_order_over_blocks_and_threads(threads: int) -> None:
-    rng = np.random.default_rng(5)
-    dist, query_pids, gallery_pids = rng.random((50, 20)), rng.integers(0, 6, 50), rng.integers(0, 5, 20)
-    gallery = Gallery.build(np.arange(20), gallery_pids, ignore=None, deduplicate=False)
-    with (
-        mock.patch.object(metrics, "_BLOCK_ENTRIES", 60),
-        mock.patch.object(torch, "get_num_threads", lambda: threads),
-    ):
-        scores = score_queries(dist, query_pids, [gallery])[0]
-    for q in range(50):
-        expected = rank_metrics_by_loop(dist[[q]], query_pids[[q]], gallery_pids, None, False, 20)
-        assert scores.valid[q] == (expected is not None)
-        if expected is not None:
-            assert scores.ap[q] == pytest.approx(expected[1], rel=0, abs=1e-12)
 
 
 def test_deduplicated_and_plain_cmc_by_hand() -> None:
@@ -157,15 +113,13 @@ def test_curve_stays_at_its_last_value_beyond_the_gallery() -> None:
     assert result.cmc.tolist() == [0.5] + [1.0] * 19
 
 
-def test_scores_of_each_query() -> None:
-    dist = np.array([[0.1, 0.2, 0.3], [0.3, 0.2, 0.1], [0.1, 0.2, 0.3]])
-    gallery = Gallery.build(np.arange(3), np.array([4, 4, 5]), ignore=None, deduplicate=True)
-    scores = score_queries(dist, np.array([5, 4, 6]), [gallery])[0]
-    # Query 5 sees 4, 4, 5 (de-duplicated 4, 5); query 4 sees 5, 4, 4; query 6 has no match.
-    assert scores.valid.tolist() == [True, True, False]
-    assert scores.first_rank.tolist() == [2, 2, 0]
-    np.testing.assert_allclose(scores.ap, [1 / 3, (1 / 2 + 2 / 3) / 2, np.nan])
-    np.testing.assert_allclose(scores.inp, [1 / 3, 2 / 3, np.nan])
+def test_mean_of_scores_leaves_out_queries_without_a_match() -> None:
+    scores = QueryScores(
+        np.array([2, 0, 30]), np.array([0.5, np.nan, 0.25]), np.array([1, np.nan, 0.5]), np.array([True, False, True])
+    )
+    result = average_scores(scores, max_rank=3)
+    assert result.cmc.tolist() == [0, 0.5, 0.5]
+    assert (result.mAP, result.mINP, result.num_valid_queries) == (0.375, 0.75, 2)
 
 
 @given(seed=st.integers(0, 2**32 - 1), deduplicate=st.booleans())
@@ -185,6 +139,35 @@ def test_invariances(seed: int, deduplicate: bool) -> None:
     ):
         np.testing.assert_allclose(changed.cmc, expected.cmc, rtol=0, atol=1e-12)
         assert (changed.mAP, changed.mINP) == pytest.approx((expected.mAP, expected.mINP), rel=0, abs=1e-12)
+
+
+@given(case=cases(TIED) | cases(st.floats(-2, 2, width=16)))
+@settings(max_examples=150, deadline=None)
+def test_orders_between_metrics(case: Case) -> None:
+    dist, query_pids, gallery_pids, ignore, _, max_rank = case
+    assume(naive.metrics(*case) is not None)
+    options = {"ignore": ignore, "max_rank": max_rank}
+    plain = rank_metrics(dist, query_pids, gallery_pids, **options)
+    unique = rank_metrics(dist, query_pids, gallery_pids, deduplicate=True, **options)
+    assert (unique.cmc >= plain.cmc).all() and unique.cmc[0] == plain.cmc[0]
+    assert (np.diff(plain.cmc) >= 0).all() and plain.cmc[-1] <= 1
+    # INP may exceed AP: matches at ranks 2 and 3 have AP 7/12 and INP 2/3. But one is perfect only with the other.
+    assert 0 < plain.mINP <= 1 and 0 < plain.mAP <= 1 and (plain.mINP == 1) == (plain.mAP == 1)
+    assert (unique.mAP, unique.mINP) == (plain.mAP, plain.mINP)
+
+
+@given(case=cases(TIED), deduplicate=st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_images_that_rank_last_change_nothing(case: Case, deduplicate: bool) -> None:
+    dist, query_pids, gallery_pids, _, _, max_rank = case
+    assume(set(query_pids) & set(gallery_pids))
+    options: dict[str, Any] = {"deduplicate": deduplicate, "max_rank": max_rank}
+    # 99 is nobody's identity; at equal distances a later column ranks behind.
+    farther = np.concatenate([dist, np.full((len(dist), 2), np.inf, dist.dtype)], axis=1)
+    before = rank_metrics(dist, query_pids, gallery_pids, **options)
+    after = rank_metrics(farther, query_pids, np.append(gallery_pids, [99, 99]), **options)
+    assert after.cmc.tolist() == before.cmc.tolist()
+    assert (after.mAP, after.mINP) == (before.mAP, before.mINP)
 
 
 def test_perfect_ranking_scores_one() -> None:
@@ -213,6 +196,27 @@ def test_arguments_are_not_changed() -> None:
     before = dist.copy()
     rank_metrics(dist, np.arange(4), np.arange(9) % 4, ignore=ignore, deduplicate=True)
     assert (dist == before).all() and (ignore == np.eye(4, 9, dtype=bool)).all()
+
+
+@pytest.mark.parametrize("deduplicate", [False, True])
+def test_any_memory_layout_will_do(deduplicate: bool) -> None:
+    dist = np.random.default_rng(1).random((4, 9), dtype=np.float32)
+    mirrored = np.ascontiguousarray(dist[::-1, ::-1])[::-1, ::-1]  # negative strides
+    frozen = dist.copy()
+    frozen.setflags(write=False)
+    pids, expected = np.arange(9) % 4, rank_metrics(dist, np.arange(4), np.arange(9) % 4, deduplicate=deduplicate)
+    for same in (mirrored, frozen, np.asfortranarray(dist), dist.astype(">f4"), dist.tolist()):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            result = rank_metrics(same, np.arange(4), pids, deduplicate=deduplicate)
+        assert result.cmc.tolist() == expected.cmc.tolist()
+        assert (result.mAP, result.mINP) == (expected.mAP, expected.mINP)
+
+
+def test_identities_of_any_integer_type() -> None:
+    for pids in ([3, 1], np.array([3, 1], np.int32), np.array([3, 1], np.uint8), torch.tensor([3, 1])):
+        assert identity_array(pids, "pids", 2).tolist() == [3, 1]
+        assert identity_array(pids, "pids", 2).dtype == np.int64
 
 
 GOOD = {"dist": np.zeros((2, 3)), "query_pids": [1, 2], "gallery_pids": [1, 2, 3]}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import os
 from pathlib import Path
 
 import pytest
 
 from datasets_ext.errors import UserError
-from idkl.evaluation.results import METRICS, ROW_KEYS, Row, format_table, read_results, write_results
+from idkl.evaluation.results import METRICS, ROW_KEYS, Row, format_table, read_results, row_name, write_results
 
 
 def make_row(first: float = 50.0, **changes: object) -> Row:
@@ -24,6 +25,7 @@ def make_row(first: float = 50.0, **changes: object) -> Row:
         "trials": 10,
         **values,
         "std": dict.fromkeys(METRICS, 0.25),
+        "ci95": {"Rank-1": [first - 4, first + 4], "mAP": [first, first + 8]},
     }
     return {**row, **changes}
 
@@ -33,19 +35,21 @@ def test_table_shows_what_varies_and_captions_what_does_not() -> None:
     caption, blank, header, rule, *lines = format_table(rows).split("\n")
     assert caption == (
         "protocol sysu, direction infrared-to-visible, gallery official, rerank no, trials 10 "
-        "(percent, mean ± standard deviation over trials)"
+        "(percent, ± standard deviation over trials; 95%: interval over query identities)"
     )
     assert blank == "" and set(rule) == {"-", " "}
-    assert header.split() == ["mode", "shots", *METRICS]
+    names = ["mode", "shots", "Rank-1", "Rank-1 95%", "Rank-5", "Rank-10", "Rank-20", "mAP", "mAP 95%", "mINP"]
+    assert re.split(r"\s\s+", header.strip()) == names
     assert [line.split()[:2] for line in lines] == [["all", "1"], ["all", "10"], ["indoor", "1"]]
-    assert lines[2].split("  ")[-1].strip() == "65.00 ± 0.25"
+    cells = "60.00±0.25 56.0-64.0 61.00±0.25 62.00±0.25 63.00±0.25 64.00±0.25 60.0-68.0 65.00±0.25"
+    assert lines[2].split()[2:] == cells.split()
 
 
 def test_models_stand_side_by_side() -> None:
     text = format_table([make_row(3.0), make_row(70.0)], models=["untrained", "trained"])
     _, _, header, _, *lines = text.split("\n")
     assert header.split()[0] == "model"
-    assert [line.split()[:2] for line in lines] == [["untrained", "3.00"], ["trained", "70.00"]]
+    assert [line.split()[:2] for line in lines] == [["untrained", "3.00±0.25"], ["trained", "70.00±0.25"]]
 
 
 def test_plain_and_reranked_rows_are_told_apart() -> None:
@@ -56,12 +60,44 @@ def test_plain_and_reranked_rows_are_told_apart() -> None:
 
 def test_one_trial_has_no_spread() -> None:
     text = format_table([make_row(trials=1)])
-    assert "±" not in text and "50.00" in text
+    assert "±" not in text and text.splitlines()[-1].split()[:2] == ["50.00", "46.0-54.0"]
+    caption, _, _, _, one, ten = format_table([make_row(trials=1), make_row()]).split("\n")
+    assert "± standard deviation over trials" in caption
+    assert "±" not in one and ten.count("±") == len(METRICS)
 
 
 def test_label_that_does_not_apply_is_a_dash() -> None:
     lines = format_table([make_row(mode=None), make_row()]).split("\n")
     assert [line.split()[0] for line in lines[4:]] == ["-", "all"]
+
+
+def test_what_applies_to_no_row_is_not_mentioned() -> None:
+    caption = format_table([make_row(protocol="regdb", mode=None, shots=None, gallery=None, trials=1)]).split("\n")[0]
+    assert caption.startswith("protocol regdb, direction infrared-to-visible, rerank no, trials 1 (percent; 95%: ")
+
+
+@pytest.mark.parametrize("models", [None, ["untrained", "trained"]])
+def test_columns_line_up(models: list[str] | None) -> None:
+    _, _, header, *lines = format_table([make_row(3.0), make_row(100.0, shots=10)], models).split("\n")
+    assert {len(line) for line in lines} == {len(header)}
+
+
+def test_names_of_rows() -> None:
+    rows = [
+        make_row(mode=mode, shots=shots, rerank=rerank)
+        for mode in ("all", "indoor")
+        for shots in (1, 10)
+        for rerank in (False, True)
+    ]
+    names = [row_name(row, rows) for row in rows]
+    assert names[:4] == ["all-1", "all-1-reranked", "all-10", "all-10-reranked"]
+    assert len(set(names)) == 8
+    rows = [make_row(direction=name, rerank=rerank) for name in ("a-to-b", "b-to-a") for rerank in (False, True)]
+    assert [row_name(row, rows) for row in rows] == ["a-to-b", "a-to-b-reranked", "b-to-a", "b-to-a-reranked"]
+    assert [row_name(row, rows[:2]) for row in rows[:2]] == ["", "reranked"]
+    # What was not measured alike in other ways is not part of the name.
+    rows = [make_row(mode="all", trials=1), make_row(mode="indoor")]
+    assert [row_name(row, rows) for row in rows] == ["all", "indoor"]
 
 
 def test_file_holds_the_rows_with_exactly_the_fixed_keys(tmp_path: Path) -> None:
@@ -112,6 +148,7 @@ def test_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         ("{}", "is not a list"),
         ("[3]", "row 0 does not have the keys"),
         ('[{"mAP": 3}]', "row 0 does not have the keys"),
+        (json.dumps([make_row(), {**make_row(), "more": 1}]), "row 1 does not have the keys"),
     ],
 )
 def test_bad_file_is_named(tmp_path: Path, content: str, message: str) -> None:

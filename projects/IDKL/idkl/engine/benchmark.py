@@ -5,8 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from fastreid.config import CfgNode
@@ -103,10 +102,6 @@ def format_step_times(results: list[StepTime]) -> str:
         for r in results
     ]
     return tabulate(rows, ("mode", "s / step", "images / s", "times the first", "peak memory"), disable_numparse=True)
-
-
-def as_json(results: list[StepTime]) -> list[dict[str, Any]]:
-    return [asdict(result) for result in results]
 
 
 def _memory(gib: float | None) -> str:

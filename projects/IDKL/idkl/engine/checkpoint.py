@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from datasets_ext.errors import UserError
 
 from ..modeling.weights import read_torch_file
+from .trained_on import TRAINED_ON, TrainingData
 
 # The classifier weights of IDKL's and of fast-reid's head: their rows are the training identities.
 CLASSIFIERS = ("heads.shared.weight", "heads.weight")
@@ -22,8 +23,18 @@ CLASSIFIERS = ("heads.shared.weight", "heads.weight")
 class SafeCheckpointer(Checkpointer):
     """fast-reid's checkpointer with atomic files, safe reading, and no silent mismatch.
 
-    Files and the ``last_checkpoint`` pointer keep fast-reid's names and format.
+    Files and the ``last_checkpoint`` pointer keep fast-reid's names and format; one entry more says what the model was
+    trained on.
+
+    Args:
+        training: this run's data, and that of the checkpoint that it starts from as soon as one is loaded.
     """
+
+    def __init__(
+        self, model: nn.Module, save_dir: str, training: TrainingData, *, save_to_disk: bool = True, **states: Any
+    ) -> None:
+        super().__init__(model, save_dir, save_to_disk=save_to_disk, **states)
+        self._training = training
 
     def save(self, name: str, **extra: Any) -> None:
         """Write ``<save_dir>/<name>.pth`` with model, optimizer, schedulers and ``extra``, then point to it."""
@@ -31,7 +42,7 @@ class SafeCheckpointer(Checkpointer):
             return
         states = {key: checkpointable.state_dict() for key, checkpointable in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
-        data = {"model": self.model.state_dict(), **states, **extra}
+        data = {"model": self.model.state_dict(), **states, **extra, TRAINED_ON: self._training.entries}
         write_atomically(path, lambda file: torch.save(data, file))
         self.logger.info("Saved checkpoint %s", path)
         self.tag_last_checkpoint(path.name)
@@ -56,7 +67,9 @@ class SafeCheckpointer(Checkpointer):
             raise UserError(f"checkpoint {path} does not fit this run's optimizer or schedule ({error})") from None
 
     def _load_file(self, f: str) -> dict[str, Any]:
-        return read_checkpoint(f)
+        checkpoint = read_checkpoint(f)
+        self._training.start_from(checkpoint, f)
+        return checkpoint
 
     def _load_model(self, checkpoint: dict[str, Any]) -> None:
         load_weights(self.model, checkpoint.pop("model"))

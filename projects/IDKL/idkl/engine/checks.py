@@ -14,6 +14,9 @@ from fastreid.utils.registry import Registry
 
 from datasets_ext.errors import UserError
 
+from ..evaluation.expansion import QueryExpansion
+from ..evaluation.rerank import ReRanking
+
 POSITIVE = (
     "SOLVER.MAX_EPOCH",
     "SOLVER.IMS_PER_BATCH",
@@ -50,15 +53,23 @@ def check_config(cfg: CfgNode) -> None:
     _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
     _check_choice("SOLVER.OPT", cfg.SOLVER.OPT, sorted(set(optimizers) - {"Optimizer"}))
+    evaluation_methods(cfg)
     _check_unsupported(cfg)
+
+
+def evaluation_methods(cfg: CfgNode) -> tuple[ReRanking | None, QueryExpansion | None]:
+    """Re-ranking and query expansion as ``TEST.RERANK`` and ``TEST.AQE`` say; UserError for wrong numbers."""
+    rerank, aqe = cfg.TEST.RERANK, cfg.TEST.AQE
+    return (
+        ReRanking(rerank.K1, rerank.K2, rerank.LAMBDA) if rerank.ENABLED else None,
+        QueryExpansion(aqe.QE_TIME, aqe.QE_K, aqe.ALPHA) if aqe.ENABLED else None,
+    )
 
 
 def _check_unsupported(cfg: CfgNode) -> None:
     """Say no where fast-reid has a switch that would fail later or do nothing."""
     reasons = {
         "INPUT.AFFINE.ENABLED": "torchvision no longer takes fast-reid's arguments for it",
-        "TEST.RERANK.ENABLED": "the evaluator does not re-rank yet",
-        "TEST.AQE.ENABLED": "the evaluator does not expand queries yet",
         "TEST.ROC.ENABLED": "the visible-infrared protocols have no ROC",
     }
     for key, reason in reasons.items():

@@ -9,12 +9,14 @@ from pathlib import Path
 import torch
 from fastreid.config import CfgNode
 from fastreid.engine import default_argument_parser, launch
+from torch import nn
 
 from datasets_ext.errors import UserError
 
 from ..evaluation.results import format_table
 from .checkpoint import count_classes, load_weights, read_checkpoint
 from .setup import load_config, start_run
+from .trained_on import check_split
 from .trainer import RESULTS, Trainer, collect_rows
 
 logger = logging.getLogger(__name__)
@@ -63,16 +65,28 @@ def train(cfg: CfgNode, resume: bool) -> None:
 
 
 def evaluate_only(cfg: CfgNode) -> None:
-    """Evaluate the checkpoint ``MODEL.WEIGHTS``; its class count is taken from it."""
+    """Evaluate the checkpoint ``MODEL.WEIGHTS``."""
+    model = load_model(cfg)
+    logger.info("Evaluating %s", cfg.MODEL.WEIGHTS)
+    Trainer.test(cfg, model)
+
+
+def load_model(cfg: CfgNode) -> nn.Module:
+    """The model of the checkpoint ``MODEL.WEIGHTS``, for ``DATASETS.TESTS``; its class count is taken from it.
+
+    Raises:
+        UserError: no checkpoint is named, it does not fit, or it was trained on another split of what is tested.
+    """
     path = cfg.MODEL.WEIGHTS
     if not path:
-        raise UserError("--eval-only needs a checkpoint: add MODEL.WEIGHTS path/to/model_final.pth")
-    weights = read_checkpoint(path)["model"]
+        raise UserError("evaluation needs a checkpoint: add MODEL.WEIGHTS path/to/model_final.pth")
+    checkpoint = read_checkpoint(path)
+    check_split(checkpoint, path, cfg.DATASETS.TESTS, cfg.DATASETS.SPLIT)
+    weights = checkpoint["model"]
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN = False
     cfg.MODEL.HEADS.NUM_CLASSES = count_classes(weights)
     model = Trainer.build_model(cfg)
     load_weights(model, weights)
-    logger.info("Evaluating %s", path)
-    Trainer.test(cfg, model)
+    return model

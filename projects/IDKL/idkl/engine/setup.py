@@ -37,15 +37,28 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     Raises:
         UserError: anything wrong in the file, the overrides or what they name.
     """
-    cfg = get_cfg()
-    add_idkl_config(cfg)
-    if args.config_file:
-        _merge_file(cfg, args.config_file)
-    _merge_overrides(cfg, args.opts)
+    cfg = merge_config(args.config_file, args.opts)
     cfg.MODEL.DEVICE = _decide_device(cfg.MODEL.DEVICE)
     cfg.SEED = _decide_seed(cfg, args.resume)
     check_config(cfg)
     cfg.freeze()
+    return cfg
+
+
+def merge_config(path: str, overrides: list[str]) -> CfgNode:
+    """fast-reid's defaults, our keys, the config file ``path`` ("": none) and the overrides, with nothing decided yet.
+
+    Args:
+        overrides: KEY VALUE KEY VALUE ..., as on the command line.
+
+    Raises:
+        UserError: the file, a key or a value is wrong.
+    """
+    cfg = get_cfg()
+    add_idkl_config(cfg)
+    if path:
+        _merge_file(cfg, path)
+    _merge_overrides(cfg, overrides)
     return cfg
 
 
@@ -56,7 +69,7 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
         UserError: the folder cannot be written, or holds another run that ``--resume`` does not ask for.
     """
     folder = Path(cfg.OUTPUT_DIR)
-    _make_folder(folder)
+    make_folder(folder)
     training = not args.eval_only
     if training and not args.resume and (folder / "last_checkpoint").exists():
         raise UserError(f"{folder} holds a run already: add --resume to go on with it, or choose another OUTPUT_DIR")
@@ -160,7 +173,8 @@ def _decide_seed(cfg: CfgNode, resume: bool) -> int:
     return secrets.randbelow(2**31)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make an ``OUTPUT_DIR`` and see that it can be written; a :class:`UserError` says where it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

@@ -29,8 +29,10 @@ from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
 from ..evaluation.results import Row, format_table, write_results
 from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
+from .checks import evaluation_methods
 from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
 from .train_step import TrainStep
+from .trained_on import TrainingData
 from .writers import LogWriter
 
 logger = logging.getLogger(__name__)
@@ -73,7 +75,9 @@ class Trainer(DefaultTrainer):
         states = {"optimizer": optimizer, **self.scheduler}
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
-        self.checkpointer = SafeCheckpointer(model, cfg.OUTPUT_DIR, save_to_disk=comm.is_main_process(), **states)
+        self.checkpointer = SafeCheckpointer(
+            model, cfg.OUTPUT_DIR, TrainingData.of(cfg), save_to_disk=comm.is_main_process(), **states
+        )
         self.start_epoch = 0
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.max_iter = self.max_epoch * self.iters_per_epoch
@@ -168,7 +172,9 @@ class Trainer(DefaultTrainer):
     @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str, output_dir: str | None = None) -> Evaluation:
         loader, root = build_test_loader(cfg, dataset_name)
-        return loader, CrossModalityEvaluator(dataset_name, loader.dataset, root)
+        gallery = cfg.TEST.GALLERY or None
+        evaluator = CrossModalityEvaluator(dataset_name, loader.dataset, root, gallery, *evaluation_methods(cfg))
+        return loader, evaluator
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

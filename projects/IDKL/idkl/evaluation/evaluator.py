@@ -1,8 +1,7 @@
-"""The fast-reid evaluator that runs a dataset's visible-infrared protocol."""
+"""fast-reid evaluators: one that collects features, and one that runs a dataset's visible-infrared protocol."""
 
 from __future__ import annotations
 
-import itertools
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -14,19 +13,66 @@ from fastreid.utils import comm
 from torch import Tensor, nn
 
 from datasets_ext.dataset import CrossModalityDataset
-from datasets_ext.errors import UserError
 
-from .protocol import PROTOCOLS, evaluate
-from .results import METRICS, Row, varying_labels
+from .evaluate import evaluate
+from .expansion import QueryExpansion
+from .images import Images
+from .protocol import protocol_of
+from .rerank import ReRanking
+from .results import METRICS, Row, row_name
+from .scoring import check_sizes
 
 
-class CrossModalityEvaluator(DatasetEvaluator):
+class FeatureCollector(DatasetEvaluator):
+    """Collects the features of a test set in one buffer, in the order of its images.
+
+    Args:
+        dataset: query images, then gallery images.
+        root: the dataset's folder.
+
+    Attributes:
+        images: the images, paths relative to ``root``.
+    """
+
+    def __init__(self, dataset: CrossModalityDataset, root: Path) -> None:
+        paths = [str(Path(path).relative_to(root)) for path, _, _ in dataset.img_items]
+        labels = np.array([(pid, camid) for _, pid, camid in dataset.img_items], dtype=np.int64)
+        self.images = Images(paths, labels[:, 0], labels[:, 1])
+        self.reset()
+
+    def reset(self) -> None:
+        self._buffer = torch.empty(0)
+        self._filled = 0
+
+    def process(self, inputs: dict[str, Any], outputs: Tensor) -> None:
+        if self._filled == 0:  # the images are shared out evenly over the processes
+            own = -(-len(self.images.paths) // comm.get_world_size())
+            self._buffer = torch.empty(own, outputs.shape[1])
+        self._buffer[self._filled : self._filled + len(outputs)] = outputs
+        self._filled += len(outputs)
+
+    def gather(self) -> Tensor | None:
+        """Features float32 [N, D] of all images on the main process, None on the others."""
+        own = self._buffer[: self._filled]
+        if comm.get_world_size() == 1:
+            return own
+        parts = comm.gather(own)
+        return torch.cat(parts) if comm.is_main_process() else None
+
+    def evaluate(self) -> OrderedDict[str, float]:
+        """No figures: a collector only holds the features."""
+        return OrderedDict()
+
+
+class CrossModalityEvaluator(FeatureCollector):
     """Collects the features of a test set once and scores them in every setting of its protocol.
 
     Args:
         dataset_name: names the protocol.
         dataset: query images, then gallery images.
         root: the dataset's folder, to which the protocol's paths are relative.
+        gallery: rule of the protocol's galleries; None for its default.
+        reranking, expansion: None leaves their rows out.
 
     Attributes:
         rows: result rows of the last :meth:`evaluate`, as ``results.ROW_KEYS`` says; on the main process.
@@ -35,42 +81,36 @@ class CrossModalityEvaluator(DatasetEvaluator):
         UserError: there is no protocol for the dataset, or its files are missing or do not fit.
     """
 
-    def __init__(self, dataset_name: str, dataset: CrossModalityDataset, root: Path) -> None:
-        if dataset_name not in PROTOCOLS:
-            raise UserError(
-                f"dataset {dataset_name} has no protocol: one of DATASETS.TESTS must be in {list(PROTOCOLS)}"
-            )
-        self._paths = [str(Path(path).relative_to(root)) for path, _, _ in dataset.img_items]
-        labels = np.array([(pid, camid) for _, pid, camid in dataset.img_items], dtype=np.int64)
-        self._pids = labels[:, 0]
-        self._settings = PROTOCOLS[dataset_name](self._paths, self._pids, labels[:, 1], root)
-        self._features: list[Tensor] = []
+    def __init__(
+        self,
+        dataset_name: str,
+        dataset: CrossModalityDataset,
+        root: Path,
+        gallery: str | None,
+        reranking: ReRanking | None,
+        expansion: QueryExpansion | None = None,
+    ) -> None:
+        super().__init__(dataset, root)
+        self._settings = protocol_of(dataset_name).settings(self.images, root, gallery)
+        self._methods = reranking, expansion
+        check_sizes(self._settings, [method for method in self._methods if method is not None])
         self.rows: list[Row] = []
-
-    def reset(self) -> None:
-        self._features = []
-
-    def process(self, inputs: dict[str, Any], outputs: Tensor) -> None:
-        self._features.append(outputs.to("cpu", torch.float32))
 
     def evaluate(self) -> OrderedDict[str, float]:
         """Score the collected features.
 
         Returns:
-            The metrics in percent by name: those of the protocol's first setting plain, the others' behind the
-            setting (``indoor-10/mAP``), and fast-reid's ``metric``, the mean of rank-1 and mAP, which judges a
-            checkpoint. Empty on all but the main process.
+            The metrics in percent by name: those of the protocol's first setting plain, the others' behind the name
+            of their row (``indoor-10/mAP``, ``all-1-reranked/mAP``), and fast-reid's ``metric``, the mean of the plain
+            Rank-1 and mAP, which judges a checkpoint. Empty on all but the main process.
         """
-        parts = comm.gather(self._features)
-        if not comm.is_main_process():
+        features = self.gather()
+        if features is None:
             return OrderedDict()
-        features = torch.cat(list(itertools.chain(*parts)))
-        self.rows = evaluate(features, self._pids, self._settings, self._paths)
+        self.rows = evaluate(features, self.images, self._settings, *self._methods)
         results = OrderedDict((name, self.rows[0][name]) for name in METRICS)
-        labels = varying_labels(self.rows)
         for row in self.rows[1:]:
-            setting = "-".join(str(row[label]) for label in labels)
-            results.update((f"{setting}/{name}", row[name]) for name in METRICS)
+            results.update((f"{row_name(row, self.rows)}/{name}", row[name]) for name in METRICS)
         results["metric"] = (results["Rank-1"] + results["mAP"]) / 2
         return results
 

@@ -17,36 +17,55 @@ Row = dict[str, Any]
 
 RANKS = (1, 5, 10, 20)
 METRICS = (*(f"Rank-{k}" for k in RANKS), "mAP", "mINP")
-# What a row was measured on; null where a label does not apply.
+# What a row was measured on; null where a label does not apply. "rerank": false plain, true k-reciprocal re-ranking,
+# "aqe" average query expansion.
 LABELS = ("protocol", "mode", "shots", "direction", "gallery", "rerank", "trials")
-ROW_KEYS = (*LABELS, *METRICS, "std")
+INTERVALS = ("Rank-1", "mAP")  # metrics with a 95% interval over query identities
+ROW_KEYS = (*LABELS, *METRICS, "std", "ci95")
 
 
 def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> str:
     """A text table: one caption line with what all rows share, then a line a row in the order given.
 
-    A metric is shown in percent as ``mean ± std`` over trials (the mean alone for one trial).
+    A metric is shown in percent as ``mean±std`` over trials (the mean alone for one trial); behind Rank-1 and mAP
+    stands the 95% interval over query identities.
 
     Args:
         rows: as :func:`read_results` returns them; at least one.
         models: one name a row for a leading "model" column, such as "untrained" and "trained".
     """
     varying = varying_labels(rows)
-    headers = [*(["model"] if models is not None else []), *varying, *METRICS]
+    names = [*(["model"] if models is not None else []), *varying]
+    columns = [
+        column for metric in METRICS for column in ([metric, f"{metric} 95%"] if metric in INTERVALS else [metric])
+    ]
     lines = []
     for i, row in enumerate(rows):
         name = [models[i]] if models is not None else []
-        lines.append([*name, *(_label(key, row[key]) for key in varying), *(_cell(row, key) for key in METRICS)])
-    alignment = ["left"] * (len(headers) - len(METRICS)) + ["right"] * len(METRICS)
-    table = tabulate(lines, headers, disable_numparse=True, colalign=alignment)
-    shared = [f"{key} {_label(key, rows[0][key])}" for key in LABELS if key not in varying and rows[0][key] is not None]
-    spread = ", mean ± standard deviation over trials" if any(row["trials"] > 1 for row in rows) else ""
-    return f"{', '.join(shared)} (percent{spread})\n\n{table}"
+        cells = [cell for metric in METRICS for cell in _cells(row, metric)]
+        lines.append([*name, *(label_text(key, row[key]) for key in varying), *cells])
+    alignment = ["left"] * len(names) + ["right"] * len(columns)
+    table = tabulate(lines, [*names, *columns], disable_numparse=True, colalign=alignment)
+    spread = ", ± standard deviation over trials" if any(row["trials"] > 1 for row in rows) else ""
+    return f"{shared_labels(rows)} (percent{spread}; 95%: interval over query identities)\n\n{table}"
+
+
+def row_name(row: Row, rows: Sequence[Row]) -> str:
+    """A short name of ``row`` among ``rows``, such as ``all-1`` or ``indoor-10-reranked``."""
+    labels = [str(row[key]) for key in varying_labels(rows) if key not in ("rerank", "trials")]
+    return "-".join([*labels, *{False: [], True: ["reranked"]}.get(row["rerank"], [row["rerank"]])])
 
 
 def varying_labels(rows: Sequence[Row]) -> list[str]:
     """The labels that tell the rows apart."""
     return [key for key in LABELS if len({row[key] for row in rows}) > 1]
+
+
+def shared_labels(rows: Sequence[Row]) -> str:
+    """What all rows were measured on, such as ``protocol sysu, gallery official, rerank no, trials 10``."""
+    varying = varying_labels(rows)
+    shared = [key for key in LABELS if key not in varying and rows[0][key] is not None]
+    return ", ".join(f"{key} {label_text(key, rows[0][key])}" for key in shared)
 
 
 def write_results(rows: Sequence[Row], path: str | Path) -> None:
@@ -94,11 +113,15 @@ def read_results(path: str | Path) -> list[Row]:
     return rows
 
 
-def _label(key: str, value: Any) -> str:
+def label_text(key: str, value: Any) -> str:
+    """A label's value in a table."""
     if key == "rerank":
-        return "yes" if value else "no"
+        return {False: "no", True: "yes"}.get(value, value)
     return "-" if value is None else str(value)
 
 
-def _cell(row: Row, metric: str) -> str:
-    return f"{row[metric]:.2f}" if row["trials"] == 1 else f"{row[metric]:.2f} ± {row['std'][metric]:.2f}"
+def _cells(row: Row, metric: str) -> list[str]:
+    """A metric, and its interval where it has one."""
+    spread = f"±{row['std'][metric]:.2f}" if row["trials"] > 1 else ""
+    interval = ["{:.1f}-{:.1f}".format(*row["ci95"][metric])] if metric in INTERVALS else []
+    return [f"{row[metric]:.2f}{spread}", *interval]

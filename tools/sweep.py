@@ -1,0 +1,67 @@
+#!/usr/bin/env python
+"""Train one config over values of any keys, and report the mean and standard deviation over the runs.
+
+    python tools/sweep.py --config-file projects/IDKL/configs/regdb.yml --over DATASETS.SPLIT 1-10 \\
+        OUTPUT_DIR logs/regdb_splits
+    python tools/sweep.py --config-file projects/IDKL/configs/sysu.yml --over SEED 1 2 3 \\
+        --over MODEL.IDKL.WEIGHTS.TGSA 0 0.6 --gpus 0 1 OUTPUT_DIR logs/tgsa SOLVER.MAX_EPOCH 60
+
+Several --over train every combination of their values. Flags come first; the overrides KEY VALUE KEY VALUE ...
+begin at the first config key that does not follow --over, and hold for all runs. OUTPUT_DIR is the sweep's folder,
+in which each run has its own, named by its values, such as SPLIT-3 or SEED-1_TGSA-0.6.
+
+Every config is checked before the first run starts. The same command again skips finished runs and goes on with
+stopped ones; values may be added to --over. Other keys or overrides need another OUTPUT_DIR. A run that fails does
+not stop the others; the exit status is then 2, and the table says that it is incomplete.
+
+The table and sweep_results.json cover the values of the command. Means and population standard deviations are over
+runs that differ in SEED and DATASETS.SPLIT only; every value of another key is a group of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from datasets_ext.errors import run_program
+from idkl.engine.sweep import run_sweep
+from idkl.engine.sweep_plan import plan_sweep, split_overrides
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        usage="%(prog)s --config-file FILE --over KEY VALUE ... [--over ...] [--gpus N ...] [KEY VALUE ...]",
+    )
+    parser.add_argument("--config-file", required=True, metavar="FILE", help="as for tools/train_net.py")
+    parser.add_argument(
+        "--over",
+        required=True,
+        action="append",
+        nargs="+",
+        metavar=("KEY", "VALUE"),
+        help="a config key and its values; 1-10 stands for the numbers 1 to 10",
+    )
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="train on these GPUs, one run at a time on each (default: one run at a time, where MODEL.DEVICE says)",
+    )
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    flags, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
+    args = _parser().parse_args(flags)
+    sweep = plan_sweep(args.config_file, args.over, overrides)
+    run_sweep(sweep, args.gpus, Path(__file__).with_name("train_net.py"))
+
+
+if __name__ == "__main__":
+    run_program(main)
