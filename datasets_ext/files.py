@@ -47,7 +47,9 @@ def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         with temporary.open("wb") as file:
             yield file, target
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give a path that can be written") from error
+        raise UserError(
+            f"cannot write {path}: {error.strerror}; free space, or give a path that can be written"
+        ) from error
     finally:
         if temporary is not None:
             with suppress(OSError):  # gone when the file is in place

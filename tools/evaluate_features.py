@@ -17,7 +17,7 @@ from pathlib import Path
 
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.files import check_writable
-from idkl.evaluation import PROTOCOLS, ReRanking, evaluate
+from idkl.evaluation import PROTOCOLS, QueryExpansion, ReRanking, evaluate
 from idkl.evaluation.features import read_features
 from idkl.evaluation.results import format_table, write_results
 
@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for option, (name, kind) in _RERANKING.items():
         default = getattr(ReRanking, name)
         parser.add_argument(option, dest=name, type=kind, metavar="N", help=f"of the re-ranking (default {default})")
+    parser.add_argument("--aqe", action="store_true", help="average query expansion as in fast-reid, in further rows")
     parser.add_argument("--output", type=Path, metavar="OUT.json", help="write the rows there, too")
     return parser
 
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     if file.left_out:
         print(f"note: {file.left_out} identities of {args.features} are not for testing and left out", file=sys.stderr)
     settings = protocol.settings(file.images, args.split_dir, args.gallery)
-    rows = evaluate(file.features, file.images, settings, reranking)
+    rows = evaluate(file.features, file.images, settings, reranking, QueryExpansion() if args.aqe else None)
     try:
         if args.output is not None:
             write_results(rows, args.output)

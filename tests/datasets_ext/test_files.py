@@ -35,7 +35,10 @@ def test_the_older_file_stays_whole(tmp_path: Path, error: BaseException) -> Non
     with pytest.raises(expected) as caught:
         write_atomically(path, fail)
     if expected is UserError:
-        assert str(caught.value) == f"cannot write {path}: No space left on device; give a path that can be written"
+        assert (
+            str(caught.value)
+            == f"cannot write {path}: No space left on device; free space, or give a path that can be written"
+        )
     assert path.read_bytes() == b"older" and os.listdir(tmp_path) == ["a.bin"]
 
 

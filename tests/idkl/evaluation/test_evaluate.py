@@ -95,9 +95,26 @@ def test_intervals_are_over_query_identities() -> None:
     )
 
 
+def read_only(features: Any) -> Any:
+    features = features.copy()
+    features.setflags(write=False)
+    return features
+
+
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("reranking", [None, SMALL])
 @pytest.mark.parametrize(
-    "convert", [torch.from_numpy, lambda f: f.astype(np.float64), lambda f: np.asfortranarray(f), lambda f: f.tolist()]
+    "convert",
+    [
+        torch.from_numpy,
+        lambda features: torch.from_numpy(features).double().requires_grad_(),
+        lambda features: features.astype(np.float64),
+        lambda features: features.astype(">f4"),
+        lambda features: np.ascontiguousarray(features[::-1, ::-1])[::-1, ::-1],
+        np.asfortranarray,
+        np.ndarray.tolist,
+        read_only,
+    ],
 )
 def test_features_of_any_kind(convert: Callable[[Any], Any], reranking: ReRanking | None) -> None:
     assert evaluate(convert(FEATURES), IMAGES, SETTINGS, reranking) == evaluate(FEATURES, IMAGES, SETTINGS, reranking)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from fastreid.utils.checkpoint import Checkpointer
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
+from datasets_ext.files import write_atomically
 
 from ..modeling.weights import read_torch_file
 from .trained_on import TRAINED_ON, TrainingData
@@ -43,7 +44,7 @@ class SafeCheckpointer(Checkpointer):
         states = {key: checkpointable.state_dict() for key, checkpointable in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
         data = {"model": self.model.state_dict(), **states, **extra, TRAINED_ON: self._training.entries}
-        write_atomically(path, lambda file: torch.save(data, file))
+        write_atomically(path, lambda file: _save(data, file))
         self.logger.info("Saved checkpoint %s", path)
         self.tag_last_checkpoint(path.name)
 
@@ -75,20 +76,11 @@ class SafeCheckpointer(Checkpointer):
         load_weights(self.model, checkpoint.pop("model"))
 
 
-def write_atomically(path: Path, write: Callable[[Any], object]) -> None:
-    """Write a file beside ``path``, sync it, and rename it into place: ``path`` is the old file or the new one."""
-    temporary = path.with_name(path.name + ".tmp")
+def _save(data: dict[str, Any], file: BinaryIO) -> None:
     try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"{path} cannot be written ({str(error).splitlines()[0]}): free space, or change OUTPUT_DIR"
-        ) from None
+        torch.save(data, file)
+    except RuntimeError as error:  # so torch reports a full disk
+        raise OSError(errno.EIO, str(error).splitlines()[0]) from error
 
 
 def read_checkpoint(path: str) -> dict[str, Any]:

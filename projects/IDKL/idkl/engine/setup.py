@@ -19,9 +19,9 @@ from fastreid.utils.collect_env import collect_env_info
 from fastreid.utils.env import seed_all_rng
 
 from datasets_ext.errors import UserError
+from datasets_ext.files import write_atomically
 
 from ..config import add_idkl_config
-from .checkpoint import write_atomically
 from .checks import check_config
 from .logs import start_logging
 

@@ -12,8 +12,8 @@ from typing import Any, Literal
 import yaml
 
 from datasets_ext.errors import UserError
+from datasets_ext.files import write_atomically
 
-from .checkpoint import write_atomically
 from .setup import make_folder
 from .sweep_plan import Run, Sweep, flatten_nested
 from .trainer import RESULTS

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from tabulate import tabulate
 
+from datasets_ext.files import write_atomically
+
 from ..evaluation.results import LABELS, METRICS, Row, label_text, read_results, shared_labels, varying_labels
-from .checkpoint import write_atomically
 from .sweep_plan import Run, Sweep, short_names
 from .trainer import RESULTS
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tabulate import tabulate
 
 from datasets_ext.errors import UserError
+from datasets_ext.files import write_atomically
 
 Row = dict[str, Any]
 
@@ -47,7 +46,7 @@ def format_table(rows: Sequence[Row], models: Sequence[str] | None = None) -> st
     alignment = ["left"] * len(names) + ["right"] * len(columns)
     table = tabulate(lines, [*names, *columns], disable_numparse=True, colalign=alignment)
     spread = ", ± standard deviation over trials" if any(row["trials"] > 1 for row in rows) else ""
-    return f"{shared_labels(rows)} (percent{spread}; 95%: interval over query identities)\n\n{table}"
+    return f"{shared_labels(rows)} (percent{spread}; 95%: bootstrap interval over query identities)\n\n{table}"
 
 
 def row_name(row: Row, rows: Sequence[Row]) -> str:
@@ -74,23 +73,8 @@ def write_results(rows: Sequence[Row], path: str | Path) -> None:
     Raises:
         UserError: ``path`` cannot be written.
     """
-    target = Path(path).resolve()  # an existing link keeps pointing at the file
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     text = json.dumps([{key: row[key] for key in ROW_KEYS} for row in rows], indent=2, allow_nan=False)
-    try:
-        if target.exists() and not target.is_file():
-            raise UserError(f"cannot write results to {path}: it is not a file; give another path")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except OSError as error:
-        raise UserError(f"cannot write results to {path}: {error.strerror}; give a path that can be written") from error
-    finally:
-        with suppress(OSError):  # gone when the file is in place
-            temporary.unlink()
+    write_atomically(Path(path), lambda file: file.write((text + "\n").encode()))
 
 
 def read_results(path: str | Path) -> list[Row]:

@@ -8,6 +8,7 @@ images.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from datasets_ext.errors import UserError
-from datasets_ext.sysu_mm01 import INFRARED_CAMERAS
+from datasets_ext.sysu_mm01 import CAMERAS, INFRARED_CAMERAS
 from datasets_ext.sysu_permutations import PERMUTATION_FILE, TRIALS, read_permutations
 
 from .images import Images, check_test_identities, draw_gallery, split_file
@@ -42,7 +43,9 @@ def official(images: Images, folder: Path | None) -> list[Setting]:
         UserError: a path, a label or a split file does not fit; the message names which.
     """
     cameras, groups = _read(images, folder)
-    counts = {key: len(rows) for key, rows in groups.items()}
+    # Of a camera that has no image of an identity, too: the file must say the same.
+    identities = {identity for _, identity in groups}
+    counts = {key: len(groups.get(key, ())) for key in itertools.product(CAMERAS, identities)}
     return from_permutations(cameras, groups, read_permutations(split_file(folder, *_PERMUTATIONS), counts))
 
 
