@@ -22,9 +22,10 @@ Distances = NDArray[np.float32] | NDArray[np.float64]
 # (slice of query rows) -> bool[rows, M]: pool entries that do not exist for these queries.
 IgnoreRule = Callable[[slice], BoolArray]
 
-# Rows sorted together: their keys stay in a core's cache. Entries of a block that one thread works on.
-_ROWS = 64
+_ROWS = 64  # sorted together: their keys stay in a core's cache
+# Entries of a block that a thread works on. With smaller arrays threads would wait for each other at every numpy call.
 _BLOCK_ENTRIES = 6_500_000
+_TABLE_ENTRIES = 1024  # gallery images of several identities whose minima are taken at once
 _LAST = np.iinfo(np.int32).max  # sorts behind every distance
 
 
@@ -68,14 +69,25 @@ class _Groups:
         """Columns [B, P] of each query's own identity, and which entries of that array are real."""
         group = np.minimum(np.searchsorted(self.identities, query_pids), len(self.identities) - 1)
         sizes = np.where(self.identities[group] == query_pids, self.sizes[group], 0)
-        slot = np.arange(max(1, sizes.max()))
+        slot = np.arange(self.sizes.max())
         position = np.minimum(self.starts[group][:, None] + slot, len(self.columns) - 1)
         return self.columns[position], slot < sizes[:, None]
 
     def members(self, is_member: BoolArray) -> list[IntArray]:
-        """The columns of one gallery, an array for each identity that has any there."""
-        parts = np.split(self.columns, self.starts[1:])
-        return [part for part in (columns[is_member[columns]] for columns in parts) if len(part)]
+        """The columns of one gallery by identity, in tables [identities, images] of identities with like numbers.
+
+        Shorter rows are filled up by repeating their columns.
+        """
+        parts = [columns[is_member[columns]] for columns in np.split(self.columns, self.starts[1:])]
+        waiting = sorted((part for part in parts if len(part)), key=len)
+        tables = []
+        while waiting:
+            longest = len(waiting[-1])
+            count = max(1, _TABLE_ENTRIES // longest)
+            slots = np.arange(longest)
+            tables.append(np.stack([part.take(slots, mode="wrap") for part in waiting[-count:]]))
+            del waiting[-count:]
+        return tables
 
 
 def score_queries(
@@ -96,7 +108,7 @@ def score_queries(
         return scorer.score(dist[rows], query_pids[rows], None if ignore is None else ignore(rows))
 
     threads = torch.get_num_threads()
-    rows = -(-len(dist) // (threads * -(-dist.size // (threads * _BLOCK_ENTRIES))))
+    rows = -(-len(dist) // (threads * -(-len(dist) * scorer.entries_a_row // (threads * _BLOCK_ENTRIES))))
     with ThreadPoolExecutor(threads) as workers:  # numpy and torch release the interpreter lock
         parts = list(workers.map(score, _slices(len(dist), rows)))
     first, ap, inp = (np.concatenate(values).T for values in zip(*parts, strict=True))
@@ -119,23 +131,37 @@ class _Scorer:
         self._deduplicate = pool.deduplicate
         self._galleries = [self._groups.members(members) for members in pool.members] if pool.deduplicate else []
 
+    @property
+    def entries_a_row(self) -> int:
+        """Entries of the largest array of a block, for one query."""
+        return max(len(self._member), int(self._groups.sizes.max()) * self._member.shape[1])
+
     def score(
         self, dist: Distances, query_pids: IntArray, ignored: BoolArray | None
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Rank of the first match (anything: none), AP and INP (NaN: none), [B, T] each, of rows ``dist`` [B, M]."""
-        scored = [
-            self._score_rows(dist[part], query_pids[part], None if ignored is None else ignored[part])
-            for part in _slices(len(dist), _ROWS)
-        ]
-        first, column, ap, inp = (np.concatenate(parts) for parts in zip(*scored, strict=True))
+        longest, trials = int(self._groups.sizes.max()), self._member.shape[1]
+        matches = np.empty((longest, len(dist)), dtype=np.int64)
+        is_real = np.empty(matches.shape, dtype=bool)
+        between = np.empty((*matches.shape, trials), dtype=np.float32)
+        for part in _slices(len(dist), _ROWS):
+            some = None if ignored is None else ignored[part]
+            matches[:, part], is_real[:, part], between[:, part] = self._sort_rows(dist[part], query_pids[part], some)
+        member = np.take(self._member, matches, axis=0)
+        member *= is_real[:, :, None]
+        nearest, ap, inp = _average_precision(between, member)
         if self._deduplicate:
+            column = np.take_along_axis(matches, nearest.T, axis=0).T
             first = _identity_ranks(dist, ignored, column, self._galleries)
+        else:
+            first = np.take_along_axis(between.cumsum(axis=0), nearest[None], axis=0)[0] + 1.0
         return first, ap, inp
 
-    def _score_rows(
+    def _sort_rows(
         self, dist: Distances, query_pids: IntArray, ignored: BoolArray | None
-    ) -> tuple[FloatArray, IntArray, FloatArray, FloatArray]:
-        """Rank of the first match (if all images count), its column, AP and INP, [B, T] each."""
+    ) -> tuple[IntArray, BoolArray, NDArray[np.float32]]:
+        """The columns [P, B] of each query's matches in the pool, nearest first, which of them are real, and the
+        members of each trial from one to the next [P, B, T]."""
         keys = _sort_keys(dist, ignored)
         own, exists = self._groups.of(query_pids)
         if ignored is not None:
@@ -145,16 +171,8 @@ class _Scorer:
         keys.sort(axis=1)
         position = torch.searchsorted(torch.from_numpy(keys), torch.from_numpy(matches)).numpy()
         between = self._count_between(keys.view(np.int32)[:, ::2], position)  # of a key the low half, the column
-
         is_real = np.arange(matches.shape[1]) < exists.sum(axis=1)[:, None]
-        matches = np.where(is_real, matches & _LAST, 0)
-        member = np.take(self._member, matches, axis=0)
-        member *= is_real[:, :, None]
-        nearest = member.argmax(axis=1)
-        first = np.zeros(nearest.shape)
-        if not self._deduplicate:
-            first = np.take_along_axis(between.cumsum(axis=1), nearest[:, None], axis=1)[:, 0] + 1.0
-        return first, np.take_along_axis(matches, nearest, axis=1), *_average_precision(between, member)
+        return np.where(is_real, matches & _LAST, 0).T, is_real.T, between[:, :-1].swapaxes(0, 1)
 
     def _count_between(self, columns: NDArray[np.int32], position: IntArray) -> NDArray[np.float32]:
         """Members of each trial before the first of the ``position`` s, from each to the next, and from the last on.
@@ -170,25 +188,27 @@ class _Scorer:
         return sums.numpy().reshape(*starts.shape, -1)
 
 
-def _average_precision(between: NDArray[np.float32], member: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """AP and INP, [B, T] each, NaN without a match.
+def _average_precision(between: NDArray[np.float32], member: FloatArray) -> tuple[IntArray, FloatArray, FloatArray]:
+    """Which match is the nearest one in the trial's gallery (any: none is), AP and INP (NaN: none), [B, T] each.
 
-    ``between`` [B, P + 1, T]: members of each trial from one match of the pool (inclusive) to the next; ``member``
-    [B, P, T]: 1 where that match belongs to the trial's gallery, else 0. One match after the other, so that all stays
-    in the cache.
+    ``between`` [P, B, T]: members of each trial from one match of the pool (inclusive) to the next; ``member``
+    [P, B, T]: 1 where that match belongs to the trial's gallery, else 0.
     """
-    shape = between[:, 0].shape
+    shape = between.shape[1:]
     rank, hits, ap, last, share = np.ones(shape), np.zeros(shape), np.zeros(shape), np.zeros(shape), np.empty(shape)
-    for j in range(member.shape[1]):
-        rank += between[:, j]
-        hits += member[:, j]
+    nearest = np.zeros(shape, dtype=np.int64)
+    for since, is_in in zip(between, member, strict=True):
+        rank += since
+        hits += is_in
         np.divide(hits, rank, out=share)
-        share *= member[:, j]
+        share *= is_in
         ap += share
-        np.multiply(rank, member[:, j], out=share)
+        np.multiply(rank, is_in, out=share)
         np.maximum(last, share, out=last)
+        nearest += hits == 0
+    np.minimum(nearest, len(member) - 1, out=nearest)
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: no match
-        return ap / hits, hits / last
+        return nearest, ap / hits, hits / last
 
 
 def _sort_keys(dist: Distances, ignored: BoolArray | None) -> IntArray:
@@ -214,7 +234,7 @@ def _identity_ranks(
 ) -> FloatArray:
     """Rank, float64 [B, T], of each query's own identity when each identity counts once, by its nearest image.
 
-    ``first_column`` [B, T]: the column of the nearest match; ``galleries``: per trial, columns by identity.
+    ``first_column`` [B, T]: the column of the nearest match; ``galleries``: per trial, :meth:`_Groups.members`.
     """
     columns = np.empty(dist.shape[::-1], dtype=dist.dtype)  # an image's distances to all queries lie side by side
     for part in _slices(len(dist), _ROWS):
@@ -223,9 +243,8 @@ def _identity_ranks(
     threshold = np.take_along_axis(dist, first_column, axis=1).T
     ranks = np.empty(first_column.shape)
     for t, gallery in enumerate(galleries):
-        nearest = np.empty((len(gallery), len(dist)), dtype=dist.dtype)
-        for row, members in zip(nearest, gallery, strict=True):
-            np.minimum.reduce(columns[members], axis=0, out=row)
+        minima = [np.minimum.reduce(columns.take(table, axis=0), axis=1) for table in gallery]
+        nearest = np.concatenate([*minima, np.empty((0, len(dist)), dtype=dist.dtype)])
         ahead = np.add.reduce(nearest < threshold[t], axis=0, dtype=np.int32)
         not_behind = np.add.reduce(nearest <= threshold[t], axis=0, dtype=np.int32)
         ranks[:, t] = ahead + 1
@@ -233,5 +252,5 @@ def _identity_ranks(
         if len(tied):
             keys = _sort_keys(dist[tied], None if ignored is None else ignored[tied])
             own = np.take_along_axis(keys, first_column[tied, t, None], axis=1)
-            ranks[tied, t] = 1 + sum((keys[:, members].min(axis=1) < own[:, 0]) for members in gallery)
+            ranks[tied, t] = 1 + sum((keys[:, table].min(axis=2) < own).sum(axis=1) for table in gallery)
     return ranks
