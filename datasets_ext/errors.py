@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ class UserError(Exception):
 def run_program(main: Callable[[], None]) -> None:
     """Run ``main()``; on :class:`UserError` print ``error: <message>`` to stderr and exit with status 2.
 
-    Ctrl-C ends with status 130, as the shell's own programs do.
+    Ctrl-C ends with status 130 and a closed pipe with 141, as the shell's own programs do.
     """
     try:
         main()
@@ -29,3 +30,6 @@ def run_program(main: Callable[[], None]) -> None:
         sys.stdout.flush()
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # who read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        sys.exit(141)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 
 import pytest
 from fastreid.engine import default_argument_parser
 
 from idkl.engine import load_config
+from idkl.engine.setup import merge_config
+from idkl.engine.sweep_plan import split_overrides
 from tests.small import REPOSITORY
 
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -21,7 +24,15 @@ def test_training_commands(command: str) -> None:
     assert (REPOSITORY / program).is_file()
     args = default_argument_parser().parse_args(words)
     args.config_file = str(REPOSITORY / args.config_file)
-    assert load_config(args).DATASETS.TESTS == ("SYSU_MM01",)
+    assert load_config(args).DATASETS.TESTS in (("SYSU_MM01",), ("RegDB",))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "train_net" not in c])
+def test_other_commands(command: str) -> None:
+    program, *words = shlex.split(command.split("#")[0])
+    flags, overrides = split_overrides(words)
+    runpy.run_path(str(REPOSITORY / program))["_parser"]().parse_args(flags)
+    assert set(merge_config("", overrides)) >= {key.split(".")[0] for key in overrides[::2]}
 
 
 def test_there_are_commands_and_links_lead_somewhere() -> None:
