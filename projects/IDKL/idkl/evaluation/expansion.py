@@ -31,6 +31,13 @@ class QueryExpansion:
                 "more, and 0 or more"
             )
 
+    knob = "TEST.AQE.QE_K"  # what sets the number of neighbours
+
+    @property
+    def what(self) -> str:
+        """Its name in an error."""
+        return f"query expansion with k {self.k}"
+
     @property
     def least(self) -> int:
         """The images that a trial must have."""

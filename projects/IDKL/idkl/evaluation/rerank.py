@@ -44,6 +44,13 @@ class ReRanking:
                 "k1 + 1, lambda from 0 to 1"
             )
 
+    knob = "TEST.RERANK.K1 (--k1)"  # what sets the number of neighbours
+
+    @property
+    def what(self) -> str:
+        """Its name in an error."""
+        return f"re-ranking with k1 {self.k1}"
+
     @property
     def least(self) -> int:
         """The images that a trial must have."""

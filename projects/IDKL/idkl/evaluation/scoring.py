@@ -152,8 +152,8 @@ def check_sizes(settings: Sequence[Setting], methods: Sequence[ReRanking | Query
     for method in methods:
         if queries + gallery < method.least:
             raise UserError(
-                f"{method} takes {method.least} images or more, but a trial has {queries} queries and {gallery} "
-                "gallery images: give a smaller number of neighbours, or leave it out"
+                f"{method.what} takes {method.least} images or more, but a trial has {queries} queries and {gallery} "
+                f"gallery images: lower {method.knob}, or leave it out"
             )
 
 
