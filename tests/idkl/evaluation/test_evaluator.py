@@ -128,7 +128,7 @@ def test_regdb_needs_no_file_and_has_one_gallery() -> None:
 def test_what_cannot_work_is_refused_before_any_image_is_read() -> None:
     with pytest.raises(UserError, match="Market1501 has no protocol"):
         CrossModalityEvaluator("Market1501", dataset_of(PATHS), ROOT, None, None)
-    with pytest.raises(UserError, match="k1=5000"):
+    with pytest.raises(UserError, match="k1 5000"):
         CrossModalityEvaluator("LLCM", dataset_of(PATHS), ROOT, None, ReRanking(k1=5000))
 
 

@@ -181,4 +181,4 @@ def test_too_few_images_are_named() -> None:
     sides = [sum(path.startswith(side) for path in paths) for side in ("test_vis", "test_nir")]
     with pytest.raises(UserError, match=f"{sides[0]} queries and {sides[1]} gallery images") as error:
         evaluate(features, images, full(images, None), ReRanking(k1=len(paths)))
-    assert f"k1={len(paths)}" in str(error.value) and "\n" not in str(error.value)
+    assert f"k1 {len(paths)}" in str(error.value) and "\n" not in str(error.value)
