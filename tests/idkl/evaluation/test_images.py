@@ -44,15 +44,24 @@ def test_parse_gives_a_match_a_path_or_names_the_first_that_is_unlike() -> None:
 
 
 def test_labels_may_be_numbered_in_any_way() -> None:
-    IMAGES.check("pid", IMAGES.pids, np.array([0, -1, -1, 0]))
+    IMAGES.check("pid", np.array([0, -1, -1, 0]))
     nothing = np.array([], dtype=np.int64)
-    Images([], nothing, nothing).check("pid", nothing, nothing)
+    Images([], nothing, nothing).check("pid", nothing)
 
 
 @pytest.mark.parametrize("given", [[5, 7, 8, 5], [5, 7, 5, 5], [1, 1, 1, 1], [1, 2, 3, 4]])
 def test_labels_that_join_or_split_identities_are_refused(given: list[int]) -> None:
     with pytest.raises(UserError, match=r"^pids contradict the paths: row \d \(./\d+\.jpg\) has pid \d, row \d "):
-        IMAGES.check("pid", np.array(given), IMAGES.pids)
+        Images(IMAGES.paths, np.array(given), IMAGES.camids).check("pid", IMAGES.pids)
+
+
+def test_rows_may_be_compared_apart() -> None:
+    pids = np.array([5, 5, 7, 7])
+    images = Images(IMAGES.paths, pids, pids)
+    for rows in ([0, 1], [2, 3]):
+        images.check("pid", np.array([1, 1, 1, 1]), np.array(rows))
+    with pytest.raises(UserError, match=r"row 3 \(.*\) has pid 7, row 2 .* has 7"):
+        images.check("pid", np.array([1, 1, 1, 2]), np.array([2, 3]))
 
 
 @given(
@@ -65,7 +74,7 @@ def test_check_accepts_renumberings_alone(given: list[int], named: list[int]) ->
     renumbered = len(pairs) == len(set(given)) == len(set(named))
     images = Images([f"{i}.jpg" for i in range(len(given))], np.array(given), np.array(given))
     try:
-        images.check("pid", images.pids, np.array(named))
+        images.check("pid", np.array(named))
     except UserError:
         assert not renumbered
     else:

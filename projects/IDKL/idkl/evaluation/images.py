@@ -55,16 +55,21 @@ class Images:
             matches.append(match)
         return matches
 
-    def check(self, name: str, given: IntArray, named: IntArray) -> None:
-        """``given`` int[N] must be a renumbering of ``named`` int64[N], or rows and paths do not belong together.
+    def check(self, name: str, named: IntArray, rows: IntArray | None = None) -> None:
+        """A label must be a renumbering of ``named`` int64[N], or rows, paths and labels do not belong together.
 
-        ``name`` ("pid", "camid") stands in the error.
+        Args:
+            name: "pid" or "camid".
+            named: what the paths say.
+            rows: those to compare with each other; all if not given.
         """
-        for one, other in ((given, named), (named, given)):
+        given = getattr(self, f"{name}s")
+        rows = np.arange(len(given)) if rows is None else rows
+        for one, other in ((given[rows], named[rows]), (named[rows], given[rows])):
             _, first, inverse = np.unique(one, return_index=True, return_inverse=True)
             wrong = np.flatnonzero(other != other[first[inverse]])
             if len(wrong):
-                row, before = wrong[0], first[inverse[wrong[0]]]
+                row, before = rows[wrong[0]], rows[first[inverse[wrong[0]]]]
                 raise UserError(
                     f"{name}s contradict the paths: row {row} ({self.paths[row]}) has {name} {given[row]}, row "
                     f"{before} ({self.paths[before]}) has {given[before]}; keep rows, paths and labels in one order"

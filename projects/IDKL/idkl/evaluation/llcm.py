@@ -66,11 +66,14 @@ def full(images: Images, folder: Path | None) -> list[Setting]:
 def _read(images: Images, folder: Path | None) -> list[Label]:
     matches = images.parse(_PATH, "test_vis/cam1/0006/name.jpg")
     labels = [(match[1], int(match[2]), int(match[3])) for match in matches]
-    images.check("pid", images.pids, np.array([identity for *_, identity in labels]))
-    images.check("camid", images.camids, np.array([camera for _, camera, _ in labels]))
+    images.check("pid", np.array([identity for *_, identity in labels]))
+    cameras = np.array([camera for _, camera, _ in labels])
     for side in CAMERAS:
-        if not any(label[0] == side for label in labels):
+        rows = _side(labels, side)
+        if len(rows) == 0:
             raise UserError(f"no image under test_{side}/ among the paths; LLCM's protocol needs both modalities")
+        # Each side by itself: a camera's visible and infrared images may be numbered alike or apart.
+        images.check("camid", cameras, rows)
     check_test_identities({identity for *_, identity in labels}, folder, "idx")
     return labels
 

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from .identity_groups import IdentityGroups
+
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -25,7 +27,6 @@ IgnoreRule = Callable[[slice], BoolArray]
 _ROWS = 64  # sorted together: their keys stay in a core's cache
 # Entries of a block that a thread works on. With smaller arrays threads would wait for each other at every numpy call.
 _BLOCK_ENTRIES = 6_500_000
-_TABLE_ENTRIES = 1024  # gallery images of several identities whose minima are taken at once
 _LAST = np.iinfo(np.int32).max  # sorts behind every distance
 
 
@@ -56,38 +57,6 @@ class Pool:
     pids: IntArray
     members: BoolArray
     deduplicate: bool
-
-
-class _Groups:
-    """Columns of a pool by identity, ascending within one: ``columns`` int64[M], ``starts`` and ``sizes`` int64[I]."""
-
-    def __init__(self, pids: IntArray) -> None:
-        self.columns = np.argsort(pids, kind="stable")
-        self.identities, self.starts, self.sizes = np.unique(pids[self.columns], return_index=True, return_counts=True)
-
-    def of(self, query_pids: IntArray) -> tuple[IntArray, BoolArray]:
-        """Columns [B, P] of each query's own identity, and which entries of that array are real."""
-        group = np.minimum(np.searchsorted(self.identities, query_pids), len(self.identities) - 1)
-        sizes = np.where(self.identities[group] == query_pids, self.sizes[group], 0)
-        slot = np.arange(self.sizes.max())
-        position = np.minimum(self.starts[group][:, None] + slot, len(self.columns) - 1)
-        return self.columns[position], slot < sizes[:, None]
-
-    def members(self, is_member: BoolArray) -> list[IntArray]:
-        """The columns of one gallery by identity, in tables [identities, images] of identities with like numbers.
-
-        Shorter rows are filled up by repeating their columns.
-        """
-        parts = [columns[is_member[columns]] for columns in np.split(self.columns, self.starts[1:])]
-        waiting = sorted((part for part in parts if len(part)), key=len)
-        tables = []
-        while waiting:
-            longest = len(waiting[-1])
-            count = max(1, _TABLE_ENTRIES // longest)
-            slots = np.arange(longest)
-            tables.append(np.stack([part.take(slots, mode="wrap") for part in waiting[-count:]]))
-            del waiting[-count:]
-        return tables
 
 
 def score_queries(
@@ -125,7 +94,7 @@ class _Scorer:
     """What all blocks of queries need of a pool, and the scores of a block."""
 
     def __init__(self, pool: Pool) -> None:
-        self._groups = _Groups(pool.pids)
+        self._groups = IdentityGroups(pool.pids)
         self._member = np.ascontiguousarray(pool.members.T, dtype=np.float64)  # [M, T]
         self._counts = torch.from_numpy(self._member).float()
         self._deduplicate = pool.deduplicate
@@ -234,7 +203,7 @@ def _identity_ranks(
 ) -> FloatArray:
     """Rank, float64 [B, T], of each query's own identity when each identity counts once, by its nearest image.
 
-    ``first_column`` [B, T]: the column of the nearest match; ``galleries``: per trial, :meth:`_Groups.members`.
+    ``first_column`` [B, T]: the column of the nearest match; ``galleries``: per trial, :meth:`.IdentityGroups.members`.
     """
     columns = np.empty(dist.shape[::-1], dtype=dist.dtype)  # an image's distances to all queries lie side by side
     for part in _slices(len(dist), _ROWS):

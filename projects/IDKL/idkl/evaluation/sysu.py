@@ -84,8 +84,8 @@ def _read(images: Images, folder: Path | None) -> tuple[IntArray, Groups]:
     """Camera int64[N] of every image, and the groups; what does not fit is refused."""
     named = np.array([(int(m[1]), int(m[2])) for m in images.parse(_PATH, "cam3/0006/0001.jpg")]).reshape(-1, 2)
     cameras, identities = named.T
-    images.check("pid", images.pids, identities)
-    images.check("camid", images.camids, cameras)
+    images.check("pid", identities)
+    images.check("camid", cameras)
     if not np.isin(cameras, INFRARED_CAMERAS).any():
         raise UserError("no infrared test image (cam3, cam6) among the paths; SYSU-MM01 needs them as queries")
     for mode, mode_cameras in MODE_CAMERAS.items():
