@@ -15,8 +15,11 @@ import argparse
 import sys
 from pathlib import Path
 
+import torch
+
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.files import check_writable
+from idkl.engine.setup import decide_device
 from idkl.evaluation import PROTOCOLS, QueryExpansion, ReRanking, evaluate
 from idkl.evaluation.features import read_features
 from idkl.evaluation.results import format_table, write_results
@@ -41,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         default = getattr(ReRanking, name)
         parser.add_argument(option, dest=name, type=kind, metavar="N", help=f"of the re-ranking (default {default})")
     parser.add_argument("--aqe", action="store_true", help="average query expansion as in fast-reid, in further rows")
+    parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu or cuda")
     parser.add_argument("--output", type=Path, metavar="OUT.json", help="write the rows there, too")
     return parser
 
@@ -55,6 +59,7 @@ def _reranking(args: argparse.Namespace) -> ReRanking | None:
 def main(argv: list[str] | None = None) -> None:
     """Parse ``argv`` (default: the command line), evaluate, print the table, write the rows. Raises UserError."""
     args = _parser().parse_args(argv)
+    device = decide_device(args.device, "--device")
     protocol, reranking = PROTOCOLS[args.protocol], _reranking(args)
     if args.split_dir is not None and not args.split_dir.is_dir():
         raise UserError(f"--split-dir {args.split_dir} is not a folder: give the dataset's, or that of its split files")
@@ -65,7 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     if file.left_out:
         print(f"note: {file.left_out} identities of {args.features} are not for testing and left out", file=sys.stderr)
     settings = protocol.settings(file.images, args.split_dir, args.gallery)
-    rows = evaluate(file.features, file.images, settings, reranking, QueryExpansion() if args.aqe else None)
+    features = torch.from_numpy(file.features).to(device)
+    rows = evaluate(features, file.images, settings, reranking, QueryExpansion() if args.aqe else None)
     try:
         if args.output is not None:
             write_results(rows, args.output)

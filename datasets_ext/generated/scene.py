@@ -103,10 +103,10 @@ def backdrop(place: str, view: int, band: Band) -> Image.Image:
     image = image.filter(ImageFilter.GaussianBlur(1.2))
     pixels = np.asarray(image, np.float32) + rng.normal(0, 3, (HEIGHT, WIDTH, 1)).astype(np.float32)
     if band is not Band.VISIBLE:
-        level = (pixels * np.array([0.5, 0.3, 0.2], np.float32)).sum(axis=2) / 255
+        level = (pixels * np.array([0.5, 0.3, 0.2], np.float32)).sum(axis=2)
         # Near-infrared: weakly lit, the lamp at the camera does not reach far. Thermal: all about as warm as the air.
         least, span = (0.12, 0.42) if band is Band.NEAR_INFRARED else (0.16, 0.2)
-        pixels = np.repeat((least + span * level)[..., None] * 255, 3, axis=2)
+        pixels = np.repeat((least + span * level / 255)[..., None] * 255, 3, axis=2)
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
 
 

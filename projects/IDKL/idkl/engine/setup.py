@@ -38,7 +38,7 @@ def load_config(args: argparse.Namespace) -> CfgNode:
         UserError: anything wrong in the file, the overrides or what they name.
     """
     cfg = merge_config(args.config_file, args.opts)
-    cfg.MODEL.DEVICE = _decide_device(cfg.MODEL.DEVICE)
+    cfg.MODEL.DEVICE = decide_device(cfg.MODEL.DEVICE, "MODEL.DEVICE")
     cfg.SEED = _decide_seed(cfg, args.resume)
     check_config(cfg)
     cfg.freeze()
@@ -148,15 +148,20 @@ def _keys(cfg: CfgNode, prefix: str = "") -> Iterator[str]:
             yield from _keys(value, f"{prefix}{name}.")
 
 
-def _decide_device(device: str) -> str:
+def decide_device(device: str, name: str) -> str:
+    """``device``, or for "auto" the GPU where there is one, else the CPU; ``name`` is what an error calls it.
+
+    Raises:
+        UserError: it is no device, or not one that this machine has.
+    """
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
         kind = torch.device(device).type
     except RuntimeError:
-        raise UserError(f"MODEL.DEVICE {device} is no device: choose auto, cpu or cuda") from None
+        raise UserError(f"{name} {device} is no device: choose auto, cpu or cuda") from None
     if kind == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"MODEL.DEVICE {device}, but this machine has no usable GPU: choose auto or cpu")
+        raise UserError(f"{name} {device}, but this machine has no usable GPU: choose auto or cpu")
     return device
 
 

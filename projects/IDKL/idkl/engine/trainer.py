@@ -172,9 +172,8 @@ class Trainer(DefaultTrainer):
     @classmethod
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str, output_dir: str | None = None) -> Evaluation:
         loader, root = build_test_loader(cfg, dataset_name)
-        gallery = cfg.TEST.GALLERY or None
-        evaluator = CrossModalityEvaluator(dataset_name, loader.dataset, root, gallery, *evaluation_methods(cfg))
-        return loader, evaluator
+        rules = cfg.TEST.GALLERY or None, *evaluation_methods(cfg)
+        return loader, CrossModalityEvaluator(dataset_name, loader.dataset, root, *rules, loader.device)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -73,6 +73,7 @@ class CrossModalityEvaluator(FeatureCollector):
         root: the dataset's folder, to which the protocol's paths are relative.
         gallery: rule of the protocol's galleries; None for its default.
         reranking, expansion: None leaves their rows out.
+        device: where distances and neighbours are computed.
 
     Attributes:
         rows: result rows of the last :meth:`evaluate`, as ``results.ROW_KEYS`` says; on the main process.
@@ -89,10 +90,12 @@ class CrossModalityEvaluator(FeatureCollector):
         gallery: str | None,
         reranking: ReRanking | None,
         expansion: QueryExpansion | None = None,
+        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(dataset, root)
         self._settings = protocol_of(dataset_name).settings(self.images, root, gallery)
         self._methods = reranking, expansion
+        self._device = device
         check_sizes(self._settings, [method for method in self._methods if method is not None])
         self.rows: list[Row] = []
 
@@ -107,7 +110,7 @@ class CrossModalityEvaluator(FeatureCollector):
         features = self.gather()
         if features is None:
             return OrderedDict()
-        self.rows = evaluate(features, self.images, self._settings, *self._methods)
+        self.rows = evaluate(features.to(self._device), self.images, self._settings, *self._methods)
         results = OrderedDict((name, self.rows[0][name]) for name in METRICS)
         for row in self.rows[1:]:
             results.update((f"{row_name(row, self.rows)}/{name}", row[name]) for name in METRICS)
