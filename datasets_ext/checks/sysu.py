@@ -27,6 +27,7 @@ IDENTITIES = {"train": 296, "val": 99, "test": 96}
 PUBLISHED = {"training": SideCounts(395, 22258, 11909), "test": SideCounts(96, 6775, 3803)}
 
 _READ = "import scipy.io, sys; scipy.io.loadmat(sys.argv[1], appendmat=False)"
+_READ_SECONDS = 120
 _CAMERA_FOLDERS = [(f"cam{camera}", camera, INFRARED if camera in INFRARED_CAMERAS else VISIBLE) for camera in CAMERAS]
 
 
@@ -76,9 +77,13 @@ def _permutation_finding(path: Path, test: set[int] | None, records: list[ImageR
 
 
 def _refuse_crash(path: Path) -> None:
-    """Raise a UserError if reading the file ends the process, as scipy does on some damaged files."""
+    """Raise a UserError if reading the file ends the process, as scipy does on some damaged files, or never ends."""
     command = [sys.executable, "-c", _READ, str(path)]
-    if subprocess.run(command, capture_output=True, check=False).returncode not in (0, 1):  # 1: it raises
+    try:
+        status = subprocess.run(command, capture_output=True, check=False, timeout=_READ_SECONDS).returncode
+    except subprocess.TimeoutExpired:
+        status = None
+    if status not in (0, 1):  # 1: it raises
         raise UserError(f"{path} is damaged, reading it crashes: restore the file that came with the dataset")
 
 
