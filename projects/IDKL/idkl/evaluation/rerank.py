@@ -94,11 +94,20 @@ class Reranker:
         weights = np.exp(-self._pair_distances(rows, others, to_gallery, gallery) / farthest[rows])
         described = self._describe(rows, others, weights, neighbours)
         shared = _sum_of_minima(described[:queries], described[queries:])
-        dist = np.divide(shared, np.subtract(2, shared), out=shared)  # the Jaccard similarity
-        np.subtract(1, dist, out=dist)
-        dist *= np.float32(1 - self._settings.weight)
-        dist += to_gallery.cpu().numpy() * (np.float32(self._settings.weight) / farthest[:queries, None])
-        return dist
+        return self._mix(shared, to_gallery.cpu().numpy(), farthest[:queries, None])
+
+    def _mix(self, shared: FloatArray, original: FloatArray, farthest: FloatArray) -> FloatArray:
+        """``shared`` [Q, G], what descriptions have in common, overwritten by the final distances."""
+        old = np.float32(self._settings.weight)
+        step = max(1, _BLOCK_ENTRIES // shared.shape[1])
+        for start in range(0, len(shared), step):
+            rows = slice(start, start + step)
+            block = shared[rows]
+            block /= 2 - block  # the Jaccard similarity
+            np.subtract(1, block, out=block)
+            block *= 1 - old
+            block += original[rows] / farthest[rows] * old
+        return shared
 
     def _pair_distances(self, rows: IntArray, others: IntArray, to_gallery: Tensor, gallery: Tensor) -> FloatArray:
         """Squared distances of pairs of images, counted through queries and gallery."""
