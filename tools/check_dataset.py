@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_VERDICTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", required=True, metavar="NAME", help=f"one of {', '.join(CHECKS)}")
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=f"one of {', '.join(CHECKS)}, or sysu for short")
     parser.add_argument("--root", type=Path, help="its own folder (default: the folder that training would read)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, all items named, and nothing else")
     return parser
@@ -48,12 +48,14 @@ def main(argv: list[str] | None = None) -> None:
         UserError: the dataset is unknown, or its folder does not exist.
     """
     args = _parser().parse_args(argv)
-    if args.dataset not in CHECKS:
+    names = {spelling.lower(): name for name, check in CHECKS.items() for spelling in (name, check.layout)}
+    name = names.get(args.dataset.lower())
+    if name is None:
         raise UserError(f"--dataset {args.dataset} is unknown: choose from {', '.join(CHECKS)}")
-    root = args.root or CHECKS[args.dataset].dataset.find_root(datasets_root())
+    root = args.root or CHECKS[name].dataset.find_root(datasets_root())
     if not root.is_dir():
-        raise UserError(f"--root {root} is not a folder: give the one that holds the files of {args.dataset}")
-    report = check_dataset(args.dataset, root)
+        raise UserError(f"--root {root} is not a folder: give the one that holds the files of {name}")
+    report = check_dataset(name, root)
     print(json.dumps(report_data(report), indent=1) if args.json else format_report(report))
     sys.exit(report.exit_status)
 

@@ -52,9 +52,9 @@ def test_generated_data_of_every_layout(
     status, text, err = run(capsys, "--dataset", name)
     assert (status, err) == (0, "")
     assert text.splitlines()[-1] == "verdict: usable, but not the published dataset"
-    status, text_json, _ = run(capsys, "--dataset", name, "--root", root, "--json")
+    status, text_json, _ = run(capsys, "--dataset", CHECKS[name].layout.upper(), "--root", root, "--json")
     data = json.loads(text_json)
-    assert status == 0 and data["generated"] and data["root"] == str(root)
+    assert status == 0 and data["generated"] and data["root"] == str(root) and data["dataset"] == name
     assert table_of(text) == rows_of(data)
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
