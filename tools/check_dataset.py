@@ -35,7 +35,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_VERDICTS,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--dataset", required=True, metavar="NAME", help=f"one of {', '.join(CHECKS)}, or sysu for short")
+    parser.add_argument(
+        "--dataset", required=True, metavar="NAME", help=f"one of {', '.join(CHECKS)}, or sysu for short"
+    )
     parser.add_argument("--root", type=Path, help="its own folder (default: the folder that training would read)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, all items named, and nothing else")
     return parser
