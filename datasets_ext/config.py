@@ -10,6 +10,7 @@ def add_cross_modality_config(cfg: CfgNode) -> None:
     cfg.SEED = -1  # seed of weights, batches and augmentation; -1: a new one each run (it is logged)
     cfg.MODEL.DEVICE = "auto"  # "auto": the GPU when there is one, else the CPU; or "cuda", "cpu"
     cfg.DATASETS.SPLIT = 1  # RegDB: which of its ten splits trains and tests
+    cfg.DATALOADER.CACHE = ""  # folder to keep decoded, resized images in, some GB; "": decode them every time
     cfg.DATALOADER.PREFETCH_FACTOR = 2  # batches that each worker keeps ready
     cfg.SOLVER.AMP.DTYPE = "float16"  # type of mixed precision: "float16" (with loss scaling) or "bfloat16"
     cfg.SOLVER.LOG_PERIOD = 50  # iterations between two lines of the log

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from fastreid.data.common import CommDataset
+from PIL import Image
 
-from .image import read_image
 from .records import ImageRecord
 
 
@@ -50,12 +50,20 @@ class CrossModalityDataset(CommDataset):
         records: the images.
         transform: from a PIL image to a float tensor ``[3, H, W]`` with values 0..255.
         relabel: number identities and cameras from 0, as a classifier needs them.
+        read: gives the transform's PIL image of a record's path.
 
     An item is ``{"images", "targets", "camids", "modalities", "img_paths"}``.
     """
 
-    def __init__(self, records: Sequence[ImageRecord], transform: Callable[..., torch.Tensor], relabel: bool) -> None:
+    def __init__(
+        self,
+        records: Sequence[ImageRecord],
+        transform: Callable[..., torch.Tensor],
+        relabel: bool,
+        read: Callable[[str], Image.Image],
+    ) -> None:
         super().__init__(list(records), transform, relabel)
+        self._read = read
 
     def __getitem__(self, index: int | Draw) -> dict[str, Any]:
         if isinstance(index, Draw):
@@ -67,7 +75,7 @@ class CrossModalityDataset(CommDataset):
         record = self.img_items[index]
         path, pid, camid = record
         return {
-            "images": self.transform(read_image(path)),
+            "images": self.transform(self._read(path)),
             "targets": self.pid_dict[pid] if self.relabel else pid,
             "camids": self.cam_dict[camid] if self.relabel else camid,
             "modalities": record.modality,
