@@ -8,7 +8,6 @@ import logging
 import os
 import sys
 import time
-import uuid
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -128,11 +127,10 @@ def _size_and_time(path: str) -> tuple[int, int]:
 
 def _build(path: Path, paths: Sequence[str], resize: T.Resize) -> None:
     """Write the cache file ``path``, whole or not at all; two builds at once write a file each."""
-    for pattern in (".images-*.part.*.tmp", "images-*.part"):
-        for temporary in path.parent.glob(pattern):
-            with suppress(OSError):  # its own build has just ended, or the folder is read-only: writing will tell
-                if time.time() - temporary.stat().st_mtime > STALE:
-                    temporary.unlink()
+    for temporary in path.parent.glob(".images-*.tmp"):
+        with suppress(OSError):  # its own build has just ended, or the folder is read-only: writing will tell
+            if time.time() - temporary.stat().st_mtime > STALE:
+                temporary.unlink()
     shape = (len(paths), *resize.size, 3)
     logger.info("Decoding %d images once into %s, %.1f MB", len(paths), path, np.prod(shape, dtype=float) / 1e6)
 
@@ -142,10 +140,7 @@ def _build(path: Path, paths: Sequence[str], resize: T.Resize) -> None:
         np.lib.format.write_array_header_1_0(file, header)
         _write_pixels(file, paths, resize)
 
-    # A name that no process of another machine or container has, whatever its number.
-    own = path.with_name(f"{path.stem}.{uuid.uuid4().hex}.part")
-    write_atomically(own, write)
-    os.replace(own, path)
+    write_atomically(path, write)
 
 
 def _write_pixels(file: BinaryIO, paths: Sequence[str], resize: T.Resize) -> None:

@@ -51,6 +51,7 @@ class CrossModalityDataset(CommDataset):
         transform: from a PIL image to a float tensor ``[3, H, W]`` with values 0..255.
         relabel: number identities and cameras from 0, as a classifier needs them.
         read: gives the transform's PIL image of a record's path.
+        split: which of their dataset's splits the images are of; None where it has only one.
 
     An item is ``{"images", "targets", "camids", "modalities", "img_paths"}``.
     """
@@ -61,9 +62,11 @@ class CrossModalityDataset(CommDataset):
         transform: Callable[..., torch.Tensor],
         relabel: bool,
         read: Callable[[str], Image.Image],
+        split: int | None,
     ) -> None:
         super().__init__(list(records), transform, relabel)
         self._read = read
+        self.split = split
 
     def __getitem__(self, index: int | Draw) -> dict[str, Any]:
         if isinstance(index, Draw):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,7 +44,8 @@ def _beside(path: Path) -> Iterator[tuple[BinaryIO, Path]]:
         if target.exists() and not target.is_file():
             raise UserError(f"cannot write {path}: it is there and is not a file; give another path")
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        # A name that no process of another machine or container has, whatever its number.
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         with temporary.open("wb") as file:
             yield file, target
     except OSError as error:

@@ -39,8 +39,8 @@ def build_train_loader(cfg: CfgNode, *, seed: int, combineall: bool = False) -> 
     Raises:
         UserError: unknown names, or numbers that make no batch.
     """
-    records, root = _training_records(cfg, combineall)
-    dataset = _dataset(cfg, records, root, is_train=True)
+    records, data = _training_records(cfg, combineall)
+    dataset = _dataset(cfg, records, data, is_train=True)
     world_size = comm.get_world_size()
     sampler, per_epoch = _build_sampler(cfg, dataset, seed)
     batch_sampler = SeededBatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, seed, per_epoch)
@@ -56,7 +56,7 @@ def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Pa
     data = load_dataset(dataset_name, cfg.DATASETS.SPLIT)
     if comm.is_main_process():
         data.show_test()
-    dataset = _dataset(cfg, data.query + data.gallery, data.dataset_root, is_train=False)
+    dataset = _dataset(cfg, data.query + data.gallery, data, is_train=False)
     batch_size = max(cfg.TEST.IMS_PER_BATCH // comm.get_world_size(), 1)
     batch_sampler = BatchSampler(InferenceSampler(len(dataset)), batch_size, drop_last=False)
     return _device_loader(cfg, dataset, batch_sampler), data.dataset_root
@@ -81,13 +81,17 @@ def load_dataset(name: str, split: int = 1, **kwargs: Any) -> CrossModalityImage
     return known[name](root=datasets_root(), split=split, **kwargs)
 
 
-def _dataset(cfg: CfgNode, records: list[ImageRecord], root: Path, is_train: bool) -> CrossModalityDataset:
+def _dataset(
+    cfg: CfgNode, records: list[ImageRecord], data: CrossModalityImageDataset, is_train: bool
+) -> CrossModalityDataset:
+    """The torch dataset of ``records``, some of the images of ``data``."""
     transform = _transforms(cfg, is_train)
     read = read_image
     if cfg.DATALOADER.CACHE:
-        cache, transform = open_cache(Path(cfg.DATALOADER.CACHE), root, [record[0] for record in records], transform)
+        paths = [record[0] for record in records]
+        cache, transform = open_cache(Path(cfg.DATALOADER.CACHE), data.dataset_root, paths, transform)
         read = cache.read
-    return CrossModalityDataset(records, transform, relabel=is_train, read=read)
+    return CrossModalityDataset(records, transform, relabel=is_train, read=read, split=data.split)
 
 
 def _transforms(cfg: CfgNode, is_train: bool) -> T.Compose:
@@ -103,8 +107,8 @@ def _to_float(image: torch.Tensor) -> torch.Tensor:
     return image.to(torch.float32)
 
 
-def _training_records(cfg: CfgNode, combineall: bool) -> tuple[list[ImageRecord], Path]:
-    """The images to train with, and their dataset's folder."""
+def _training_records(cfg: CfgNode, combineall: bool) -> tuple[list[ImageRecord], CrossModalityImageDataset]:
+    """The images to train with, and their dataset."""
     if len(cfg.DATASETS.NAMES) != 1:
         raise UserError(f"DATASETS.NAMES {list(cfg.DATASETS.NAMES)}: training takes exactly one dataset")
     data = load_dataset(cfg.DATASETS.NAMES[0], cfg.DATASETS.SPLIT, combineall=combineall)
@@ -119,7 +123,7 @@ def _training_records(cfg: CfgNode, combineall: bool) -> tuple[list[ImageRecord]
             len(incomplete),
             ", ".join(map(str, incomplete)),
         )
-    return records, data.dataset_root
+    return records, data
 
 
 def _build_sampler(cfg: CfgNode, dataset: CrossModalityDataset, seed: int) -> tuple[Sampler[int], int]:

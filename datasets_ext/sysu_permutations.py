@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from .errors import UserError
+from .mat_files import read_variable
 from .sysu_mm01 import CAMERAS, INFRARED_CAMERAS
 
 PERMUTATION_FILE = "rand_perm_cam.mat"
@@ -43,13 +43,7 @@ def read_permutation_cells(path: Path) -> NDArray[Any]:
     """The file's six cells, object[6], a camera each. Raises UserError if it is missing or has another structure."""
     if not path.is_file():
         raise UserError(f"{path} is missing; it comes with SYSU-MM01 and decides the galleries, copy it there")
-    try:
-        content = scipy.io.loadmat(path, appendmat=False, variable_names=[_VARIABLE])
-    except Exception as error:  # a damaged file makes scipy raise almost anything
-        raise UserError(f"{path} cannot be read as a MATLAB file ({type(error).__name__}); {_RESTORE}") from error
-    cells: NDArray[Any] | None = content.get(_VARIABLE)
-    if cells is None:
-        raise UserError(f"{path} has no variable {_VARIABLE}; {_RESTORE}")
+    cells = read_variable(path, _VARIABLE, _RESTORE)
     if cells.dtype != object or cells.size != len(CAMERAS):
         raise UserError(f"{path}: {_VARIABLE} is {cells.dtype}{list(cells.shape)}, not 6 cells; {_RESTORE}")
     return cells.ravel()

@@ -125,8 +125,8 @@ def test_a_build_that_ends_early_leaves_nothing(
 def test_temporary_files_of_killed_builds_go_with_the_next_one(images: list[str], make: Make) -> None:
     first = make(images)
     folder = first.parent
-    old = {folder / name for name in (".images-8x4-0.0.part.7.tmp", "images-8x4-0.0.part")}
-    of_a_running_build = folder / ".images-8x4-0.1.part.7.tmp"
+    old = {folder / name for name in (".images-8x4-0.npy.7.tmp", ".images-8x4-1.npy.8.tmp")}
+    of_a_running_build = folder / ".images-8x4-0.npy.9.tmp"
     others = {folder / "images-8x4-0.npy", folder / "notes.tmp"}
     for path in (*old, of_a_running_build, *others):
         path.write_text("")

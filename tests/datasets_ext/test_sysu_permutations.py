@@ -112,7 +112,7 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 def test_file_of_another_kind_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "rand_perm_cam.mat"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"rand_perm_cam\.mat (cannot be read|has no variable)"):
+    with pytest.raises(UserError, match=r"rand_perm_cam\.mat (cannot be read|has no array)"):
         read_permutations(path, COUNTS)
 
 
@@ -125,5 +125,5 @@ def test_cut_off_file_is_named(tmp_path: Path) -> None:
 
 def test_other_variable_is_named(tmp_path: Path) -> None:
     path = write_cells(tmp_path, cells_of(), key="permutations")
-    with pytest.raises(UserError, match="has no variable rand_perm_cam"):
+    with pytest.raises(UserError, match="has no array named rand_perm_cam"):
         read_permutations(path, COUNTS)

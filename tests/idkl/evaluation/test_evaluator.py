@@ -67,7 +67,7 @@ def test_collector_keeps_the_order(batch: int) -> None:
 
 def test_collector_fills_one_float32_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
     collector, made_buffers, empty = FeatureCollector(dataset_of(PATHS), ROOT), [], torch.empty
-    monkeypatch.setattr(torch, "empty", lambda *shape: made_buffers.append(shape) or empty(*shape))
+    monkeypatch.setattr(torch, "empty", lambda *shape, device: made_buffers.append(shape) or empty(*shape))
     for outputs in FEATURES.half().split(9):
         collector.process({}, outputs)
     assert made_buffers == [(len(PATHS), 8)]

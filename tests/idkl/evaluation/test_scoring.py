@@ -11,8 +11,9 @@ import torch
 
 from datasets_ext.errors import UserError
 from idkl.evaluation import ReRanking, Setting, Trial
+from idkl.evaluation.feature_set import FeatureSet
 from idkl.evaluation.ranking import QueryScores
-from idkl.evaluation.scoring import FeatureSet, score_settings, share_queries
+from idkl.evaluation.scoring import score_settings, share_queries
 from tests.idkl.evaluation import naive
 from tests.idkl.evaluation.trials import separated
 

@@ -159,7 +159,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     [
         (lambda path: path.write_bytes(b"no MATLAB file"), "cannot be read as a MATLAB file"),
         (lambda path: path.write_bytes(path.read_bytes()[:300]), "cannot be read as a MATLAB file"),
-        (lambda path: write_cells(path.parents[1], cells(), key="other"), "has no variable rand_perm_cam"),
+        (lambda path: write_cells(path.parents[1], cells(), key="other"), "has no array named rand_perm_cam"),
         (lambda path: write_cells(path.parents[1], cells()[:5]), "not 6 cells"),
         (lambda path: write_cells(path.parents[1], make_cells(made.SYSU, 4)), "identity 9: there is no permutation"),
     ],

@@ -62,7 +62,7 @@ def test_the_same_vectors_give_the_same_files(tmp_path: Path) -> None:
 
 def test_an_index_is_replaced_and_leaves_nothing(tmp_path: Path) -> None:
     save_index(tmp_path, index_of(SMALL))
-    (tmp_path / f".{'0' * 16}.faiss.12.tmp").touch()  # of a writer that was killed
+    (tmp_path / f".{'0' * 16}.faiss.{'1' * 32}.tmp").touch()  # of a writer that was killed
     for count in (5, 5, 4):
         save_index(tmp_path, index_of(SMALL[:count]))
         assert open_index(tmp_path).faiss_index.ntotal == count and len(os.listdir(tmp_path)) == 4

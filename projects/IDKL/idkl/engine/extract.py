@@ -35,4 +35,4 @@ def extract_features(cfg: CfgNode) -> tuple[NDArray[np.float32], Images]:
     inference_on_dataset(FlipTest(model) if cfg.TEST.FLIP.ENABLED else model, loader, collector)
     features = collector.gather()
     assert features is not None  # None only where another process gathers them
-    return features.numpy(), collector.images
+    return features.cpu().numpy(), collector.images

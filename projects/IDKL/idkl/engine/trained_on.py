@@ -9,7 +9,6 @@ from typing import Any
 from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError
-from datasets_ext.loaders import load_dataset
 
 TRAINED_ON = "trained_on"  # the entry of a checkpoint
 
@@ -33,10 +32,9 @@ class TrainingData:
     entries: list[Entry]
 
     @classmethod
-    def of(cls, cfg: CfgNode) -> TrainingData:
-        """What ``cfg`` trains and tests on."""
-        name = cfg.DATASETS.NAMES[0]
-        own = {"dataset": name, "split": load_dataset(name, cfg.DATASETS.SPLIT).split}
+    def of(cls, cfg: CfgNode, split: int | None) -> TrainingData:
+        """What ``cfg`` trains and tests on; ``split`` is that of the training images, None of a dataset with one."""
+        own = {"dataset": cfg.DATASETS.NAMES[0], "split": split}
         return cls(frozenset([*cfg.DATASETS.NAMES, *cfg.DATASETS.TESTS]), cfg.DATASETS.SPLIT, [own])
 
     def start_from(self, checkpoint: dict[str, Any], path: str) -> None:

@@ -76,7 +76,11 @@ class Trainer(DefaultTrainer):
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
         self.checkpointer = SafeCheckpointer(
-            model, cfg.OUTPUT_DIR, TrainingData.of(cfg), save_to_disk=comm.is_main_process(), **states
+            model,
+            cfg.OUTPUT_DIR,
+            TrainingData.of(cfg, data_loader.dataset.split),
+            save_to_disk=comm.is_main_process(),
+            **states,
         )
         self.start_epoch = 0
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
@@ -173,7 +177,7 @@ class Trainer(DefaultTrainer):
     def build_evaluator(cls, cfg: CfgNode, dataset_name: str, output_dir: str | None = None) -> Evaluation:
         loader, root = build_test_loader(cfg, dataset_name)
         rules = cfg.TEST.GALLERY or None, *evaluation_methods(cfg)
-        return loader, CrossModalityEvaluator(dataset_name, loader.dataset, root, *rules, loader.device)
+        return loader, CrossModalityEvaluator(dataset_name, loader.dataset, root, *rules)
 
     @classmethod
     def build_model(cls, cfg: CfgNode) -> nn.Module:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from datasets_ext.errors import UserError
+from datasets_ext.mat_files import read_variable
 from datasets_ext.split_files import read_identities
 from datasets_ext.sysu_mm01 import CAMERAS
 
@@ -89,29 +89,17 @@ def _test_identities(folder: Path) -> set[int] | None:
         return read_identities(text)
     if not matrix.is_file():
         return None
-    values = _read_variable(matrix, "id")
+    values = read_variable(matrix, "id", "restore the file")
     if values.dtype.kind not in "iuf" or values.size == 0:
         raise UserError(f"{matrix}: id is {values.dtype}{list(values.shape)}, no identities; restore the file")
     return {int(value) for value in values.ravel()}
 
 
 def _read_cells(path: Path) -> NDArray[Any]:
-    cells = _read_variable(path, "feature")
+    cells = read_variable(path, "feature", "save it again")
     if cells.dtype != object:
         raise UserError(f"{path}: feature is {cells.dtype}{list(cells.shape)}; save a cell array, a cell an identity")
     return cells.ravel()
-
-
-def _read_variable(path: Path, name: str) -> NDArray[Any]:
-    try:
-        content = scipy.io.loadmat(path, appendmat=False, variable_names=[name])
-    except NotImplementedError:
-        raise UserError(f"{path} is a MATLAB file of version 7.3: save it again with save(..., '-v7')") from None
-    except Exception as error:  # a damaged file makes scipy raise almost anything
-        raise UserError(f"{path} cannot be read as a MATLAB file ({type(error).__name__}): save it again") from error
-    if not isinstance(content.get(name), np.ndarray):
-        raise UserError(f"{path} has no array named {name}: save it under this name")
-    return content[name]
 
 
 def _check_cell(where: str, cell: Any, dimensions: int | None) -> NDArray[Any]:

@@ -9,13 +9,15 @@ import numpy as np
 
 from .bootstrap import identity_interval
 from .expansion import QueryExpansion
+from .feature_set import FeatureSet
 from .images import Images
+from .methods import Method
 from .metrics import average_scores
 from .protocol import Setting
 from .ranking import IntArray, QueryScores
 from .rerank import ReRanking
 from .results import METRICS, RANKS, Row
-from .scoring import FeatureSet, score_settings
+from .scoring import score_settings
 
 
 def evaluate(
@@ -42,8 +44,8 @@ def evaluate(
             few images for ``reranking`` or ``expansion``.
     """
     known = FeatureSet(features, images.pids, images.paths)
-    methods = [method for method in (reranking, expansion) if method is not None]
-    labels = [False, *(isinstance(method, ReRanking) or "aqe" for method in methods)]
+    methods: list[Method] = [method for method in (reranking, expansion) if method is not None]
+    labels = [False, *(method.label for method in methods)]
     rows = []
     for setting, kinds in zip(settings, score_settings(known, settings, methods), strict=True):
         pids = [known.pids[trial.query] for trial in setting.trials]

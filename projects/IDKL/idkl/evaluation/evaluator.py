@@ -47,17 +47,17 @@ class FeatureCollector(DatasetEvaluator):
     def process(self, inputs: dict[str, Any], outputs: Tensor) -> None:
         if self._filled == 0:  # the images are shared out evenly over the processes
             own = -(-len(self.images.paths) // comm.get_world_size())
-            self._buffer = torch.empty(own, outputs.shape[1])
+            self._buffer = torch.empty(own, outputs.shape[1], device=outputs.device)
         self._buffer[self._filled : self._filled + len(outputs)] = outputs
         self._filled += len(outputs)
 
     def gather(self) -> Tensor | None:
-        """Features float32 [N, D] of all images on the main process, None on the others."""
+        """Features float32 [N, D] of all images on the main process, on the model's device; None on the others."""
         own = self._buffer[: self._filled]
         if comm.get_world_size() == 1:
             return own
-        parts = comm.gather(own)
-        return torch.cat(parts) if comm.is_main_process() else None
+        parts = comm.gather(own.cpu())
+        return torch.cat(parts).to(own.device) if comm.is_main_process() else None
 
     def evaluate(self) -> OrderedDict[str, float]:
         """No figures: a collector only holds the features."""
@@ -73,7 +73,6 @@ class CrossModalityEvaluator(FeatureCollector):
         root: the dataset's folder, to which the protocol's paths are relative.
         gallery: rule of the protocol's galleries; None for its default.
         reranking, expansion: None leaves their rows out.
-        device: where distances and neighbours are computed.
 
     Attributes:
         rows: result rows of the last :meth:`evaluate`, as ``results.ROW_KEYS`` says; on the main process.
@@ -90,12 +89,10 @@ class CrossModalityEvaluator(FeatureCollector):
         gallery: str | None,
         reranking: ReRanking | None,
         expansion: QueryExpansion | None = None,
-        device: torch.device | str = "cpu",
     ) -> None:
         super().__init__(dataset, root)
         self._settings = protocol_of(dataset_name).settings(self.images, root, gallery)
         self._methods = reranking, expansion
-        self._device = device
         check_sizes(self._settings, [method for method in self._methods if method is not None])
         self.rows: list[Row] = []
 
@@ -110,7 +107,7 @@ class CrossModalityEvaluator(FeatureCollector):
         features = self.gather()
         if features is None:
             return OrderedDict()
-        self.rows = evaluate(features.to(self._device), self.images, self._settings, *self._methods)
+        self.rows = evaluate(features, self.images, self._settings, *self._methods)
         results = OrderedDict((name, self.rows[0][name]) for name in METRICS)
         for row in self.rows[1:]:
             results.update((f"{row_name(row, self.rows)}/{name}", row[name]) for name in METRICS)

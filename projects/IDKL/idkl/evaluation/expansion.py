@@ -13,12 +13,16 @@ from torch import Tensor
 
 from datasets_ext.errors import UserError
 
+from .feature_set import FeatureSet
+from .methods import Rescore
+from .ranking import IntArray
+
 _BLOCK_ENTRIES = 4_000_000  # of a temporary similarity matrix
 
 
 @dataclass(frozen=True)
 class QueryExpansion:
-    """Parameters of fast-reid's ``TEST.AQE``: ``times`` rounds of averaging ``k`` images, weights to the ``alpha``."""
+    """A method, fast-reid's ``TEST.AQE``: ``times`` rounds of averaging ``k`` images, weights to the ``alpha``."""
 
     times: int = 1
     k: int = 5
@@ -31,17 +35,20 @@ class QueryExpansion:
                 "more, and 0 or more"
             )
 
-    knob = "TEST.AQE.QE_K"  # what sets the number of neighbours
+    label = "aqe"
+    knob = "TEST.AQE.QE_K"
 
     @property
     def what(self) -> str:
-        """Its name in an error."""
         return f"query expansion with k {self.k}"
 
     @property
     def least(self) -> int:
-        """The images that a trial must have."""
         return self.k
+
+    def rescore(self, features: FeatureSet, query: IntArray, cosine: Tensor) -> Rescore:
+        rows = features.take(query)
+        return lambda gallery, columns: self.cosine(rows, features.take(gallery)).cpu().numpy()
 
     def cosine(self, query: Tensor, gallery: Tensor) -> Tensor:
         """Minus the cosines float32 [Q, G] of expanded features.

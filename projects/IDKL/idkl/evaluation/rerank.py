@@ -21,6 +21,8 @@ from torch import Tensor
 
 from datasets_ext.errors import UserError
 
+from .feature_set import FeatureSet
+from .methods import Rescore
 from .neighbours import ITSELF, Nearest, nearest_of_each_other, nearest_queries, to_squared_distance
 from .ranking import IntArray
 
@@ -31,7 +33,7 @@ _BLOCK_ENTRIES = 1_000_000  # of a temporary array
 
 @dataclass(frozen=True)
 class ReRanking:
-    """Parameters: ``k1`` neighbours, ``k2`` of them for query expansion, ``weight`` (lambda) of the old distance."""
+    """A method: ``k1`` neighbours, ``k2`` of them for query expansion, ``weight`` (lambda) of the old distance."""
 
     k1: int = 20
     k2: int = 6
@@ -44,17 +46,20 @@ class ReRanking:
                 "k1 + 1, lambda from 0 to 1"
             )
 
-    knob = "TEST.RERANK.K1 (--k1)"  # what sets the number of neighbours
+    label = True
+    knob = "TEST.RERANK.K1 (--k1)"
 
     @property
     def what(self) -> str:
-        """Its name in an error."""
         return f"re-ranking with k1 {self.k1}"
 
     @property
     def least(self) -> int:
-        """The images that a trial must have."""
         return self.k1 + 1
+
+    def rescore(self, features: FeatureSet, query: IntArray, cosine: Tensor) -> Rescore:
+        reranker = Reranker(self, features.unit(query), cosine)
+        return lambda gallery, columns: reranker.distances(features.unit(gallery), columns)
 
 
 class Reranker:
@@ -70,10 +75,10 @@ class Reranker:
         self._settings = settings
         self._query = query
         self._to_pool = cosine
-        self._to_queries = to_squared_distance(query @ -query.T)
+        to_queries = to_squared_distance(query @ -query.T)
         count = settings.k1 + 1
-        self._near_query = Nearest.among(self._to_queries.fill_diagonal_(ITSELF), count)
-        self._to_queries.fill_diagonal_(0)
+        self._near_query = Nearest.among(to_queries.fill_diagonal_(ITSELF), count)
+        self._to_queries = to_queries.fill_diagonal_(0).cpu().numpy()
         self._near_pool = nearest_queries(cosine, count)
 
     def distances(self, gallery: Tensor, columns: IntArray) -> FloatArray:
@@ -85,16 +90,17 @@ class Reranker:
         """
         k1, queries = self._settings.k1, len(self._query)
         chosen = torch.from_numpy(columns).to(gallery.device)
-        to_gallery = to_squared_distance(self._to_pool.index_select(1, chosen))
-        of_query = self._near_query.merge(Nearest.among(to_gallery, k1 + 1), queries, k1 + 1)
+        distance = to_squared_distance(self._to_pool.index_select(1, chosen))
+        of_query = self._near_query.merge(Nearest.among(distance, k1 + 1), queries, k1 + 1)
         of_gallery = self._near_pool.rows(chosen).merge(nearest_of_each_other(gallery, k1 + 1), queries, k1 + 1)
         near = Nearest.stack([of_query, of_gallery])
         neighbours, farthest = near.index.cpu().numpy(), near.farthest.cpu().numpy()
+        to_gallery = distance.cpu().numpy()
         rows, others = _expanded_reciprocal(neighbours, k1)
         weights = np.exp(-self._pair_distances(rows, others, to_gallery, gallery) / farthest[rows])
         described = self._describe(rows, others, weights, neighbours)
         shared = _sum_of_minima(described[:queries], described[queries:])
-        return self._mix(shared, to_gallery.cpu().numpy(), farthest[:queries, None])
+        return self._mix(shared, to_gallery, farthest[:queries, None])
 
     def _mix(self, shared: FloatArray, original: FloatArray, farthest: FloatArray) -> FloatArray:
         """``shared`` [Q, G], what descriptions have in common, overwritten by the final distances."""
@@ -109,15 +115,15 @@ class Reranker:
             block += original[rows] / farthest[rows] * old
         return shared
 
-    def _pair_distances(self, rows: IntArray, others: IntArray, to_gallery: Tensor, gallery: Tensor) -> FloatArray:
+    def _pair_distances(self, rows: IntArray, others: IntArray, to_gallery: FloatArray, gallery: Tensor) -> FloatArray:
         """Squared distances of pairs of images, counted through queries and gallery."""
         queries = len(self._query)
         first, second = np.minimum(rows, others), np.maximum(rows, others)
         result = np.empty(len(rows), dtype=np.float32)
         among_queries, among_gallery = second < queries, first >= queries
         mixed = ~(among_queries | among_gallery)
-        result[among_queries] = self._to_queries.cpu().numpy()[first[among_queries], second[among_queries]]
-        result[mixed] = to_gallery.cpu().numpy()[first[mixed], second[mixed] - queries]
+        result[among_queries] = self._to_queries[first[among_queries], second[among_queries]]
+        result[mixed] = to_gallery[first[mixed], second[mixed] - queries]
         ends = [torch.from_numpy(end[among_gallery] - queries).to(gallery.device) for end in (first, second)]
         step = max(1, _BLOCK_ENTRIES // gallery.shape[1])
         blocks = zip(*(end.split(step) for end in ends), strict=True)

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from datasets_ext.errors import UserError
 
+from ..evaluation.feature_set import FeatureSet
 from ..evaluation.features import FeatureFile
 from ..evaluation.images import Images
 from ..evaluation.ranking import IntArray
-from ..evaluation.scoring import FeatureSet
 
 _SPARE = 8  # entries found beyond those asked for, in which to see whether a tie reaches over the end
 

@@ -30,7 +30,7 @@ FORMAT = 1
 _HEAD = "index.json"
 _SUMS = {"faiss_sha256": "faiss", "images_sha256": "npz"}  # checksums in the head, and the files that they are of
 # What a folder may hold to be written to, also what an interrupted writer left.
-_OURS = re.compile(r"\.?(index\.json|[0-9a-f]{16}\.(faiss|npz))(\.\d+\.tmp)?")
+_OURS = re.compile(r"\.?(index\.json|[0-9a-f]{16}\.(faiss|npz))(\.[0-9a-f]{32}\.tmp)?")
 _AGAIN = "build it again with tools/search.py build"
 
 
