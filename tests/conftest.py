@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,22 @@ from fastreid.config import CfgNode, get_cfg
 
 from datasets_ext.generated import generate_sysu
 from idkl import add_idkl_config
+from idkl.engine.logs import LOGGERS
 from tests.small import CONFIGS, SMALL
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:
     torch.set_num_threads(1)  # several test processes share the cores
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """A run's log handlers write to the test's captured output: they go with it."""
+    before = [list(logger.handlers) for logger in LOGGERS]
+    yield
+    for logger, handlers in zip(LOGGERS, before, strict=True):
+        logger.handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")
