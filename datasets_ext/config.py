@@ -9,10 +9,14 @@ def add_cross_modality_config(cfg: CfgNode) -> None:
     """Add the keys that are not IDKL's own to a fast-reid config, in place."""
     cfg.SEED = -1  # seed of weights, batches and augmentation; -1: a new one each run (it is logged)
     cfg.MODEL.DEVICE = "auto"  # "auto": the GPU when there is one, else the CPU; or "cuda", "cpu"
+    cfg.MODEL.CHANNELS_LAST = True  # keep a pixel's channels together in memory, which convolutions are quicker with
+    cfg.MODEL.COMPILE = False  # torch.compile the backbone: minutes at the first step, needs a C++ compiler on a CPU
     cfg.DATASETS.SPLIT = 1  # RegDB: which of its ten splits trains and tests
     cfg.DATALOADER.CACHE = ""  # folder to keep decoded, resized images in, some GB; "": decode them every time
     cfg.DATALOADER.PREFETCH_FACTOR = 2  # batches that each worker keeps ready
     cfg.SOLVER.AMP.DTYPE = "float16"  # type of mixed precision: "float16" (with loss scaling) or "bfloat16"
+    cfg.SOLVER.TF32 = True  # convolutions on a GPU round their factors to TF32, as is torch's default
+    cfg.SOLVER.FUSED = True  # the optimizer updates all parameters of a kind at once, where torch has it fused
     cfg.SOLVER.LOG_PERIOD = 50  # iterations between two lines of the log
     cfg.SOLVER.CHECKPOINT_KEEP = 1  # how many periodic checkpoints stay; model_best and model_final always do
     cfg.TEST.EVAL_START = False  # also evaluate the network before its first step

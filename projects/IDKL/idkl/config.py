@@ -10,6 +10,12 @@ from datasets_ext import add_cross_modality_config
 def add_idkl_config(cfg: CfgNode) -> None:
     """Add the keys of IDKL, and those of cross-modality data, to a fast-reid config, in place."""
     add_cross_modality_config(cfg)
+    # Memory for time, in training: ResNet stages (0 the stem, 1 to 4) whose activations are computed again in the
+    # backward pass instead of kept; results stay the same.
+    cfg.MODEL.BACKBONE.CHECKPOINT_STAGES = ()
+    # Parts in which a batch runs through the backbone, one in memory at a time. The losses see the whole batch; only
+    # the backbone's BN statistics become those of a part.
+    cfg.MODEL.BACKBONE.CHUNKS = 1
     cfg.MODEL.IDKL = idkl = CfgNode()
     # Open in the paper: at which ResNet stages (3, 4) a modality discriminator and confuser sit (section 3.1, j).
     idkl.STAGES = (4,)
@@ -22,6 +28,9 @@ def add_idkl_config(cfg: CfgNode) -> None:
     idkl.TEACHER = "purified"
     # "mean" over the rows of TGSA, CSA and MDR, so that no term grows with the batch; "sum" is what eq. 16-20 print.
     idkl.REDUCTION = "mean"
+    # With several processes: losses over the whole batch of all processes, with gradients, as one process computes
+    # them; False: each process by itself.
+    idkl.GATHER = True
     # The weight of each term. 0 switches the term off: it is not computed.
     idkl.WEIGHTS = weights = CfgNode()
     weights.REID_SHARED = 1.0  # L_reid(f_sh), eq. 5
