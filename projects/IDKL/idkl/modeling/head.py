@@ -13,12 +13,13 @@ from datasets_ext.errors import UserError
 from ..losses.precision import raise_half
 from .backbone import STAGES, DualStreamFeatures
 from .modality_classifier import ModalityClassifier, modality_confuser
-from .purifier import InformationPurifier
+from .pooling import GeneralizedMeanPool
+from .purifier import InformationPurifier, Purified
 
 
 @dataclass(frozen=True)
 class IdentityOutput:
-    """What an identity head says of one feature map."""
+    """What an identity head says of one pooled feature map."""
 
     feature: Tensor  # pooled, before the BN-neck, [B, D]
     logits: Tensor  # of the classifier, [B, C]
@@ -50,10 +51,11 @@ class IDKLOutput:
 class IDKLHead(nn.Module):
     """Heads of the shared and of the specific branch, the purifier between them, and the modality classifiers.
 
-    The specific head C_sp (one BN-neck, one classifier) serves f_sp, F_d+ and the purified feature alike.
+    The specific head C_sp (one BN-neck, one classifier) serves f_sp, F_d+ and the purified feature alike. Every map is
+    pooled here, once, by generalised mean pooling.
 
     Args:
-        shared, specific: fast-reid embedding heads.
+        shared, specific: fast-reid embedding heads of pooled features.
         purifier: None leaves purification out.
         confusers, discriminators: modality classifiers by ResNet stage (as text).
     """
@@ -69,6 +71,7 @@ class IDKLHead(nn.Module):
         discriminators: dict[str, nn.Module],
     ) -> None:
         super().__init__()
+        self.pool = GeneralizedMeanPool()
         self.shared = shared
         self.specific = specific
         self.purifier = purifier
@@ -77,12 +80,16 @@ class IDKLHead(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, object]:
+        if cfg.MODEL.HEADS.POOL_LAYER != "GeneralizedMeanPooling":
+            raise UserError(
+                f"MODEL.HEADS.POOL_LAYER {cfg.MODEL.HEADS.POOL_LAYER}: IDKL pools by GeneralizedMeanPooling everywhere"
+            )
         idkl, channels = cfg.MODEL.IDKL, _stage_channels(cfg)
         stages = [(str(stage), channels[stage]) for stage in _check_stages(idkl.STAGES)]
         weights = idkl.WEIGHTS
         return {
-            "shared": EmbeddingHead(cfg),
-            "specific": EmbeddingHead(cfg),
+            "shared": _identity_head(cfg),
+            "specific": _identity_head(cfg),
             "purifier": InformationPurifier(channels[4], idkl.PURIFIER_REDUCTION) if weights.IP > 0 else None,
             "confusers": {stage: modality_confuser(size, idkl.REVERSAL_SCALE) for stage, size in stages}
             if weights.CONFUSER > 0
@@ -96,31 +103,47 @@ class IDKLHead(nn.Module):
         """In training, both branches' maps to an :class:`IDKLOutput`; in evaluation, the shared map
         ``[B, D, h, w]`` to its BN-neck embedding ``[B, D]``."""
         if isinstance(features, Tensor):
-            return self.shared(raise_half(features))
-        # Pooling cubes its input, which half precision cannot hold: from here on in full, also under autocast.
-        shared = {stage: raise_half(value) for stage, value in features.shared.items()}
-        specific = {stage: raise_half(value) for stage, value in features.specific.items()}
+            return self.shared(self._pool(features)[:, :, None, None])
+        shared = {stage: self._pool(features.shared[stage]) for stage in _stages(self.confusers)}
+        specific = {stage: self._pool(features.specific[stage]) for stage in _stages(self.discriminators)}
         return IDKLOutput(
             shared=_identify(self.shared, shared[4], targets),
             specific=_identify(self.specific, specific[4], targets),
-            purifier=None if self.purifier is None else self._purify(self.purifier, specific[4], targets),
+            purifier=None
+            if self.purifier is None
+            else self._purify(self.purifier.pooled(raise_half(features.specific[4]), specific[4]), targets),
             confusers=[confuser(shared[int(stage)]) for stage, confuser in self.confusers.items()],
             discriminators=[classifier(specific[int(stage)]) for stage, classifier in self.discriminators.items()],
         )
 
-    def _purify(self, purifier: InformationPurifier, specific: Tensor, targets: Tensor | None) -> PurifierOutput:
-        maps = purifier(specific)
+    def _pool(self, feature_map: Tensor) -> Tensor:
+        # Pooling cubes its input, which half precision cannot hold: from here on in full, also under autocast.
+        return self.pool(raise_half(feature_map))
+
+    def _purify(self, pooled: Purified, targets: Tensor | None) -> PurifierOutput:
         return PurifierOutput(
-            identity=_identify(self.specific, maps.purified, targets),
-            enhanced_logits=_identify(self.specific, maps.enhanced, targets).logits,
-            reduced=purifier.pool(maps.reduced).flatten(1),
-            normalized=purifier.pool(maps.normalized).flatten(1),
+            identity=_identify(self.specific, pooled.purified, targets),
+            enhanced_logits=_identify(self.specific, pooled.enhanced, targets).logits,
+            reduced=pooled.reduced,
+            normalized=pooled.normalized,
         )
 
 
-def _identify(head: EmbeddingHead, feature_map: Tensor, targets: Tensor | None) -> IdentityOutput:
-    output = head(feature_map, targets)
+def _identity_head(cfg: CfgNode) -> EmbeddingHead:
+    """fast-reid's embedding head without its pooling."""
+    head = EmbeddingHead(cfg)
+    head.pool_layer = nn.Identity()
+    return head
+
+
+def _identify(head: EmbeddingHead, pooled: Tensor, targets: Tensor | None) -> IdentityOutput:
+    output = head(pooled[:, :, None, None], targets)
     return IdentityOutput(output["features"], output["pred_class_logits"], output["cls_outputs"])
+
+
+def _stages(classifiers: nn.ModuleDict) -> set[int]:
+    """The stages whose pooled maps are needed: the last, and those of the modality classifiers."""
+    return {4, *map(int, classifiers)}
 
 
 def _stage_channels(cfg: CfgNode) -> dict[int, int]:

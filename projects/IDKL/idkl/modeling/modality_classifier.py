@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fastreid.layers.pooling import GeneralizedMeanPooling
 from torch import Tensor, nn
 
 from .gradient_reversal import GradientReversal
@@ -11,7 +10,7 @@ NUM_MODALITIES = 2
 
 
 class ModalityClassifier(nn.Module):
-    """Tells visible from infrared by one feature map: GeM pooling, then one linear layer.
+    """Tells visible from infrared by one pooled feature map, with one linear layer.
 
     The paper gives no more of it than "a modality classifier".
 
@@ -21,14 +20,13 @@ class ModalityClassifier(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.pool = GeneralizedMeanPooling(norm=3, eps=1e-6)
         self.classifier = nn.Linear(channels, NUM_MODALITIES)
         nn.init.normal_(self.classifier.weight, std=0.01)
         nn.init.zeros_(self.classifier.bias)
 
-    def forward(self, feature_map: Tensor) -> Tensor:
-        """``[B, C, H, W]`` to modality logits ``[B, 2]``."""
-        return self.classifier(self.pool(feature_map).flatten(1))
+    def forward(self, pooled: Tensor) -> Tensor:
+        """``[B, C]`` to modality logits ``[B, 2]``."""
+        return self.classifier(pooled)
 
 
 def modality_confuser(channels: int, scale: float) -> nn.Sequential:
