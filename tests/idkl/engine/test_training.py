@@ -78,7 +78,8 @@ def test_every_trainable_parameter_is_trained(finished: Path, tmp_path: Path) ->
     frozen = {name for name, value in trainer.model.named_parameters() if not value.requires_grad}
     same = {name for name, value in trainer.model.named_parameters() if torch.equal(value, before[name])}
     assert same == frozen == {"heads.shared.bottleneck.0.bias", "heads.specific.bottleneck.0.bias"}
-    assert len(trainer.optimizer.param_groups) == len(before) - len(frozen)
+    trained = [id(parameter) for group in trainer.optimizer.param_groups for parameter in group["params"]]
+    assert len(trained) == len(set(trained)) == len(before) - len(frozen)
 
 
 def test_a_stopped_run_goes_on_bit_by_bit(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

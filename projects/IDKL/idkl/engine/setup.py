@@ -39,7 +39,7 @@ def load_config(args: argparse.Namespace) -> CfgNode:
     """
     cfg = merge_config(args.config_file, args.opts)
     cfg.MODEL.DEVICE = decide_device(cfg.MODEL.DEVICE, "MODEL.DEVICE")
-    cfg.SEED = _decide_seed(cfg, args.resume)
+    cfg.SEED = comm.all_gather(_decide_seed(cfg, args.resume))[0]  # the main process's
     check_config(cfg)
     cfg.freeze()
     return cfg
@@ -69,10 +69,16 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
         UserError: the folder cannot be written, or holds another run that ``--resume`` does not ask for.
     """
     folder = Path(cfg.OUTPUT_DIR)
-    make_folder(folder)
     training = not args.eval_only
-    if training and not args.resume and (folder / "last_checkpoint").exists():
-        raise UserError(f"{folder} holds a run already: add --resume to go on with it, or choose another OUTPUT_DIR")
+    if comm.is_main_process():
+        make_folder(folder)
+        if training and not args.resume and (folder / "last_checkpoint").exists():
+            raise UserError(
+                f"{folder} holds a run already: add --resume to go on with it, or choose another OUTPUT_DIR"
+            )
+    comm.synchronize()
+    if not folder.is_dir():
+        raise UserError(f"OUTPUT_DIR {folder} is not there: several machines need one that they share")
     start_logging(cfg.OUTPUT_DIR, comm.get_rank())
     logger.debug("Environment:\n%s", collect_env_info())
     logger.debug("Arguments: %s", args)
@@ -83,6 +89,14 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     seed_all_rng(cfg.SEED + comm.get_rank())
     if training:
         torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+    set_precision(cfg)
+
+
+def set_precision(cfg: CfgNode) -> None:
+    """Let a GPU's convolutions round to TF32 or not, as ``SOLVER.TF32`` says. Matrix products, which compare features
+    and classify, stay in full precision."""
+    torch.backends.cudnn.allow_tf32 = cfg.SOLVER.TF32
+    torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def _merge_file(cfg: CfgNode, path: str) -> None:

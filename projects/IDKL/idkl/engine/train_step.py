@@ -66,6 +66,7 @@ class TrainStep(SimpleTrainer):
             self.optimizer.step()
         else:
             self.grad_scaler.scale(total).backward()
+            self.grad_scaler.unscale_(self.optimizer)  # before the optimizer clips
             self.grad_scaler.step(self.optimizer)
             self.grad_scaler.update()
         self._keep_metrics(losses, data_time, len(data["targets"]))

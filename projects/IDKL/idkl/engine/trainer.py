@@ -15,7 +15,6 @@ from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation import inference_on_dataset
 from fastreid.modeling.meta_arch import build_model
-from fastreid.solver import build_optimizer
 from fastreid.utils import comm
 from fastreid.utils.events import EventWriter, JSONWriter, TensorboardXWriter
 from torch import nn
@@ -31,6 +30,7 @@ from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
 from .checks import evaluation_methods
 from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
+from .optimizer import LRScheduler, build_optimizer
 from .train_step import TrainStep
 from .trained_on import TrainingData
 from .writers import LogWriter
@@ -65,7 +65,7 @@ class Trainer(DefaultTrainer):
         # Before the first step: a protocol's missing file should not be found out after the first epochs.
         self.evaluations = {name: self.build_evaluator(cfg, name) for name in cfg.DATASETS.TESTS}
         model = self.build_model(cfg)
-        optimizer, _ = self.build_optimizer(cfg, model)
+        optimizer = self.build_optimizer(cfg, model)
         if comm.get_world_size() > 1:
             devices = [comm.get_local_rank()] if data_loader.device.type == "cuda" else None
             model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
@@ -110,7 +110,7 @@ class Trainer(DefaultTrainer):
 
     def build_hooks(self) -> list[HookBase]:
         cfg = self.cfg
-        built: list[HookBase] = [hooks.IterationTimer(), hooks.LRScheduler(self.optimizer, self.scheduler)]
+        built: list[HookBase] = [hooks.IterationTimer(), LRScheduler(self.optimizer, self.scheduler)]
         if cfg.TEST.PRECISE_BN.ENABLED:
             built.append(hooks.PreciseBN(self.model, self._precise_bn_loader(), cfg.TEST.PRECISE_BN.NUM_ITER))
         if len(cfg.MODEL.FREEZE_LAYERS) > 0 and cfg.SOLVER.FREEZE_ITERS > 0:
@@ -191,12 +191,16 @@ class Trainer(DefaultTrainer):
             load_pretrained(model.backbone, backbone)
         else:
             model = build_model(cfg)
+        if cfg.MODEL.CHANNELS_LAST:
+            model = model.to(memory_format=torch.channels_last)
+        if cfg.MODEL.COMPILE:
+            model.backbone.compile()
         logger.debug("Model:\n%s", model)
         return model
 
     @classmethod
-    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> tuple[torch.optim.Optimizer, Any]:
-        return build_optimizer(cfg, model, contiguous=False)
+    def build_optimizer(cls, cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
+        return build_optimizer(cfg, model)
 
     @classmethod
     def evaluate(cls, cfg: CfgNode, model: nn.Module, evaluations: dict[str, Evaluation]) -> OrderedDict[str, Any]:
