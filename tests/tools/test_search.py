@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faiss
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from datasets_ext import UserError
 from idkl.evaluation.features import write_features
 from idkl.evaluation.images import Images
 from tests.idkl.search.made import images, naive_search, unit
+from tests.idkl.search.standin import stand_in
 from tests.small import REPOSITORY
 from tools.search import main
 
@@ -79,16 +81,29 @@ def test_a_path_that_is_no_text_is_printed(folder: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines()[-1].split() == expected
 
 
-def test_bench(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ("bench", "--entries", 300, "--dimensions", 8, "--kinds", "flat", "ivf")
-    call(*words, "--json")
-    report = json.loads(capsys.readouterr().out)
-    assert [row["kind"] for row in report["search"]] == ["flat", "ivf"] and report["dimensions"] == 8
-    call(*words)
-    assert "8 dimensions, 200 queries" in capsys.readouterr().out.splitlines()[1]
+def test_a_database_gives_what_a_folder_gives(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    call("build", "--features", "gallery.npz", "--uri", "gallery.db")
+    assert capsys.readouterr() == ("gallery.db: 200 entries of 8 dimensions, kind flat\n", "")
+    answers = []
+    for place in (("--index", "index"), ("--uri", "gallery.db", "--collection", "gallery")):
+        call("query", *place, "--features", "query.npz", "--top", 7, "--json")
+        answers.append(json.loads(capsys.readouterr().out))
+    for ours, theirs in zip(*answers, strict=True):
+        assert ours == {**theirs, "cosine": pytest.approx(theirs["cosine"], abs=2e-6)}
+
+
+@pytest.mark.parametrize("place", [(), ("--index", "index", "--uri", "gallery.db")])
+def test_there_is_one_place(place: tuple[str, ...], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        call("query", "--features", "query.npz", *place)
+    assert "--index" in capsys.readouterr().err.splitlines()[-1]
 
 
 QUERY, BUILD = ("query", "--index", "index", "--features"), ("build", "--index", "new", "--features")
+ASK = ("query", "--uri", "a.db", "--features", "query.npz")
 
 
 @pytest.mark.parametrize(
@@ -110,12 +125,18 @@ QUERY, BUILD = ("query", "--index", "index", "--features"), ("build", "--index",
         ((*BUILD, "gallery.npz", "--kind", "pq"), "kind pq takes 9984 entries or more to train, here are 200"),
         (("build", "--index", ".", "--features", "gallery.npz"), "holds 'gallery.npz', which is no part of an index"),
         (("build", "--index", "query.npz", "--features", "gallery.npz"), "cannot write query.npz/index.json"),
-        (("bench", "--entries", "9"), "--entries takes whole numbers of 10 or more"),
-        (("bench", "--dimensions", "0"), "--dimensions one of 1 or more"),
-        (("bench", "--entries", "100", "--kinds", "ivf"), "kind ivf takes 156 entries or more"),
+        ((*QUERY, "query.npz", "--device", "cuda"), "--device cuda: faiss sees no GPU on this machine"),
+        ((*BUILD, "gallery.npz", "--device", "cuda"), "--device cuda: faiss sees no GPU on this machine"),
+        ((*QUERY, "query.npz", "--collection", "a"), "--collection goes with --uri: leave it out with --index"),
+        ((*ASK, "--device", "cpu"), "--device goes with --index: with --uri the database computes, leave it out"),
+        ((*ASK, "--collection", "a b"), "--collection a b: take letters, digits and _"),
+        (ASK, "a.db is missing: build it with tools/search.py build"),
     ],
 )
-def test_mistakes_are_one_line(words: tuple[str, ...], message: str, folder: Path) -> None:
+def test_mistakes_are_one_line(
+    words: tuple[str, ...], message: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faiss, "get_num_gpus", lambda: 0)
     before = sorted(folder.rglob("*"))
     with pytest.raises(UserError) as error:
         main(list(words))
@@ -134,4 +155,4 @@ def test_the_program_itself(tmp_path: Path) -> None:
         check=False,
     )
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("error: ") and "is no index" in wrong.stderr and "Traceback" not in wrong.stderr
+    assert wrong.stderr.startswith("error: features file none.npz is missing") and "Traceback" not in wrong.stderr

@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 from datasets_ext import UserError
 from idkl.search import KINDS, SearchIndex, open_index, save_index
 from idkl.search.bench import clustered_vectors
-from tests.idkl.search.made import index_of
-
-SMALL = np.eye(6, 5, k=-1, dtype=np.float32) + np.eye(6, 5, dtype=np.float32)
+from tests.idkl.search.made import SMALL, index_of
 
 
 def content(folder: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ The rule, for N entries of D dimensions, follows "Guidelines to choose an index"
 (https://github.com/facebookresearch/faiss/wiki):
 
 * lists: 4 sqrt(N), but at most N / 39, since faiss asks for 39 entries to train a centroid;
-* probes, the lists that a query looks into: 2 sqrt(lists) (our choice; tools/search.py bench shows what it costs);
+* probes, the lists that a query looks into: 2 sqrt(lists) (our choice; tools/benchmark.py search shows what it costs);
 * code bytes: the largest divisor of D that is at most D / 4, a byte (one of 256 centroids) for 4 dimensions or a few
   more, which is 16 times smaller than the vectors; D must have one that is at least D / 16.
 """
@@ -21,6 +21,8 @@ from typing import Any
 import faiss
 
 from datasets_ext.errors import UserError
+
+from .device import to_gpu
 
 KINDS = ("flat", "ivf", "pq", "ivfpq")
 SEED = 1
@@ -64,10 +66,11 @@ def _code_bytes(kind: str, dimensions: int) -> int:
     return divisors[-1]
 
 
-def train_index(plan: Plan, vectors: Any) -> Any:
-    """A faiss index that holds ``vectors`` float32 [N, D] of length 1.
+def train_index(plan: Plan, vectors: Any, device: str = "cpu") -> Any:
+    """A faiss index on the CPU that holds ``vectors`` float32 [N, D] of length 1.
 
-    The training is seeded: the same vectors give the same index on the same machine with as many threads.
+    The training is seeded: the same vectors give the same index on the same machine with as many threads. The lists of
+    an inverted index are found on ``device`` (see :func:`.device.to_gpu`).
     """
     index = _empty_index(plan, vectors.shape[1])
     if plan.lists:
@@ -75,9 +78,11 @@ def train_index(plan: Plan, vectors: Any) -> Any:
         index.nprobe = plan.probes
     if plan.code_bytes:
         index.pq.cp.seed = SEED
-    index.train(vectors)
-    index.add(vectors)
-    return index
+    gpu_index = to_gpu(index, device) if plan.lists else None
+    trained = index if gpu_index is None else gpu_index
+    trained.train(vectors)
+    trained.add(vectors)
+    return index if gpu_index is None else faiss.index_gpu_to_cpu(gpu_index)
 
 
 def _empty_index(plan: Plan, dimensions: int) -> Any:

@@ -59,7 +59,7 @@ def save_index(folder: Path, index: SearchIndex) -> None:
     text = json.dumps({**_describe(index.faiss_index), **sums}, indent=2) + "\n"
     before, after = _named_files(folder), [_file(folder, key, sums[key]) for key in _SUMS]
     try:
-        write_atomically(after[0], lambda file: _write_faiss(index.faiss_index, file.write))
+        write_atomically(after[0], lambda file: write_faiss(index.faiss_index, file.write))
         write_atomically(after[1], lambda file: file.write(images))
         write_atomically(folder / _HEAD, lambda file: file.write(text.encode()))
     finally:  # the old files go, or when something failed the new ones
@@ -141,14 +141,14 @@ def _checksum(blocks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _write_faiss(index: Any, write: Callable[[bytes], object]) -> None:
+def write_faiss(index: Any, write: Callable[[bytes], object]) -> None:
     """Give the bytes of a faiss index to ``write``, block by block: there is no second copy in memory."""
     faiss.write_index(index, faiss.PyCallbackIOWriter(write))  # type: ignore[attr-defined]
 
 
 def _faiss_checksum(index: Any) -> str:
     digest = hashlib.sha256()
-    _write_faiss(index, digest.update)
+    write_faiss(index, digest.update)
     return digest.hexdigest()
 
 
