@@ -22,6 +22,7 @@ from PIL import Image
 from torchvision import transforms as T
 from tqdm import tqdm
 
+from .augmentation import to_pixels
 from .errors import UserError
 from .files import write_atomically
 from .image import read_image
@@ -52,21 +53,18 @@ class ImageCache:
         self._arguments = path, paths, size
         self._rows = {image: row for row, image in enumerate(paths)}
         try:
-            self._images = np.lib.format.open_memmap(path, mode="r")
-            if self._images.shape != (len(paths), *size, 3) or self._images.dtype != np.uint8:
-                raise ValueError(f"it holds {self._images.dtype} {self._images.shape}")
+            self._images = _open(path, (len(paths), *size, 3))
         except (OSError, ValueError) as error:
             raise UserError(
-                f"image cache {path} cannot be read ({_first_line(error)}): delete it, and it is made again; "
-                "with several machines, give a folder that they share"
+                f"image cache {path} cannot be read ({_first_line(error)}): give a folder that all processes read from"
             ) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ImageCache, self._arguments
 
-    def read(self, path: str) -> Image.Image:
-        """The resized image RGB ``[H, W]`` of this image file."""
-        return Image.fromarray(self._images[self._rows[path]])
+    def read(self, path: str) -> NDArray[np.uint8]:
+        """The resized image RGB ``[H, W, 3]`` of this image file."""
+        return self._images[self._rows[path]]
 
 
 def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Compose) -> tuple[ImageCache, T.Compose]:
@@ -74,7 +72,7 @@ def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Comp
 
     The file's name has a hash of all that its pixels follow from: size, interpolation, Pillow's version, and each
     image's path, file size and time of change. Any other file in the folder stays as it is. The main process makes
-    it, with a thread a core, while the others wait.
+    it, with a thread a core, while the others wait; a file that is not whole is made again.
 
     Args:
         folder: of cache files, made if need be.
@@ -100,14 +98,35 @@ def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Comp
     path = folder / f"images-{height}x{width}-{_key(paths, root, resize)}.npy"
     if comm.is_main_process():
         try:
-            if not os.path.exists(path):
+            if not os.path.exists(path) or _is_damaged(path, (len(paths), height, width, 3)):
                 _build(path, paths, resize)
         except UserError:
             comm.synchronize()  # the others find no file then, and end, too
             raise
         logger.info("Images come decoded and resized from %s", path)
     comm.synchronize()
+    if rest != [to_pixels]:  # which takes an array as it is
+        rest.insert(0, Image.fromarray)
     return ImageCache(path, paths, (height, width)), T.Compose(rest)
+
+
+def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
+    images = np.lib.format.open_memmap(path, mode="r")
+    if images.shape != shape or images.dtype != np.uint8:
+        raise ValueError(f"it holds {images.dtype} {images.shape}")
+    return images
+
+
+def _is_damaged(path: Path, shape: tuple[int, ...]) -> bool:
+    """Whether the file's header or its length is wrong."""
+    try:
+        _open(path, shape)
+    except ValueError as error:
+        logger.warning("Image cache %s is damaged (%s): it is made again", path, _first_line(error))
+        return True
+    except OSError:
+        return False  # not to be read, and not ours to replace: opening it will say why
+    return False
 
 
 def _key(paths: Sequence[str], root: Path, resize: T.Resize) -> str:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 from fastreid.data.common import CommDataset
-from PIL import Image
 
+from .augmentation import Augmentation
 from .records import ImageRecord
 
 
@@ -24,17 +24,21 @@ class Draw:
     seed: int
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Seed every CPU generator that an augmentation may use, and put the old states back afterwards.
+def seed_generators(seed: int) -> None:
+    """Seed every CPU generator that an augmentation may use.
 
     A sample's augmentation then depends on nothing but its seed: not on the worker that draws it, nor on how many
     workers there are, nor on what was drawn before. The CUDA generators are left alone.
     """
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.default_generator.manual_seed(seed)
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """Put the states of those generators back afterwards. It takes 0.1 ms: once a batch, not once an image."""
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     try:
         yield
     finally:
@@ -48,37 +52,48 @@ class CrossModalityDataset(CommDataset):
 
     Args:
         records: the images.
-        transform: from a PIL image to a float tensor ``[3, H, W]`` with values 0..255.
+        transform: from what ``read`` gives to a uint8 tensor ``[3, H, W]``.
+        augmentation: what is still to be done with a batch of them; an item has the numbers drawn for it.
         relabel: number identities and cameras from 0, as a classifier needs them.
-        read: gives the transform's PIL image of a record's path.
+        read: gives the image of a record's path.
         split: which of their dataset's splits the images are of; None where it has only one.
 
-    An item is ``{"images", "targets", "camids", "modalities", "img_paths"}``.
+    An item is ``{"images", "draws", "targets", "camids", "modalities", "img_paths"}``.
     """
 
     def __init__(
         self,
         records: Sequence[ImageRecord],
-        transform: Callable[..., torch.Tensor],
+        transform: Callable[[Any], torch.Tensor],
+        augmentation: Augmentation,
         relabel: bool,
-        read: Callable[[str], Image.Image],
+        read: Callable[[str], Any],
         split: int | None,
     ) -> None:
         super().__init__(list(records), transform, relabel)
+        self.augmentation = augmentation
         self._read = read
         self.split = split
 
     def __getitem__(self, index: int | Draw) -> dict[str, Any]:
-        if isinstance(index, Draw):
-            with seeded(index.seed):
-                return self._item(index.index)
-        return self._item(index)
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: Sequence[int | Draw]) -> list[dict[str, Any]]:
+        """The items of a batch: a loader asks for them together."""
+        with generators_kept():
+            return [self._drawn(index) if isinstance(index, Draw) else self._item(index) for index in indices]
+
+    def _drawn(self, draw: Draw) -> dict[str, Any]:
+        seed_generators(draw.seed)
+        return self._item(draw.index)
 
     def _item(self, index: int) -> dict[str, Any]:
         record = self.img_items[index]
         path, pid, camid = record
+        image = self.transform(self._read(path))
         return {
-            "images": self.transform(self._read(path)),
+            "images": image,
+            "draws": self.augmentation.draw(*image.shape[1:]),
             "targets": self.pid_dict[pid] if self.relabel else pid,
             "camids": self.cam_dict[camid] if self.relabel else camid,
             "modalities": record.modality,

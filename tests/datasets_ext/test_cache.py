@@ -170,12 +170,24 @@ def test_two_builds_at_the_same_time(images: list[str], make: Make, monkeypatch:
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:-1], lambda b: b[:20], lambda b: b"", lambda b: b"x" * len(b)])
-def test_a_damaged_file_is_named(images: list[str], make: Make, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_file_is_made_again(
+    images: list[str], make: Make, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
     file = make(images)
-    file.write_bytes(damage(file.read_bytes()))
-    with pytest.raises(UserError, match=f"image cache {file} cannot be read .*: delete it") as error:
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
+    assert make(images) == file and file.read_bytes() == content
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning.startswith(f"Image cache {file} is damaged (") and "\n" not in warning
+
+
+def test_what_cannot_be_read_is_named_and_stays(images: list[str], make: Make) -> None:
+    file = make(images)
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(UserError, match=f"image cache {file} cannot be read .*: give a folder") as error:
         make(images)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and file.is_dir()
 
 
 def test_a_file_of_other_images_is_refused(images: list[str], make: Make) -> None:
@@ -195,7 +207,7 @@ def test_other_processes_wait_for_the_main_one(images: list[str], make: Make, mo
     content = file.read_bytes()
     file.unlink()
     monkeypatch.setattr("fastreid.utils.comm.is_main_process", lambda: False)
-    with pytest.raises(UserError, match="No such file.*a folder that they share"):
+    with pytest.raises(UserError, match="No such file.*a folder that all processes read from"):
         make(images)
     monkeypatch.setattr("fastreid.utils.comm.synchronize", lambda: file.write_bytes(content))
     assert make(images) == file

@@ -14,7 +14,7 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext import ImageRecord, UserError
-from datasets_ext.dataset import seeded
+from datasets_ext.dataset import generators_kept, seed_generators
 from datasets_ext.generated import generate_regdb
 from datasets_ext.loaders import build_test_loader, build_train_loader, load_dataset
 
@@ -66,12 +66,13 @@ def test_drawing_leaves_the_callers_random_states_alone(cfg: CfgNode) -> None:
     def draws() -> list[float]:
         return [random.random(), np.random.rand(), torch.rand(1).item()]
 
-    with seeded(3):
-        expected = draws()
-    torch.manual_seed(0), random.seed(0), np.random.seed(0)
+    seed_generators(3)
+    expected = draws()
+    seed_generators(0)
     plain = draws()
-    torch.manual_seed(0), random.seed(0), np.random.seed(0)
-    with seeded(3):
+    seed_generators(0)
+    with generators_kept():
+        seed_generators(3)
         assert draws() == expected
     batches(cfg, 1)
     assert draws() == plain
@@ -135,6 +136,7 @@ def test_an_unreadable_image_is_named_in_one_line(cfg: CfgNode, broken_image: Pa
         ("DATASETS.NAMES", ("SYSU_MM01", "SYSU_MM01"), "exactly one dataset"),
         ("DATASETS.SPLIT", 0, "DATASETS.SPLIT is 0: splits are numbered from 1"),
         ("DATALOADER.SAMPLER_TRAIN", "NoSampler", "NoSampler is unknown: choose from"),
+        ("INPUT.PADDING.MODE", "white", "INPUT is not possible: .*constant, edge, reflect or symmetric"),
     ],
 )
 def test_wrong_names(cfg: CfgNode, key: str, value: object, message: str) -> None:
