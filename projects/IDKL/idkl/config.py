@@ -11,10 +11,11 @@ def add_idkl_config(cfg: CfgNode) -> None:
     """Add the keys of IDKL, and those of cross-modality data, to a fast-reid config, in place."""
     add_cross_modality_config(cfg)
     # Memory for time, in training: ResNet stages (0 the stem, 1 to 4) whose activations are computed again in the
-    # backward pass instead of kept; results stay the same.
+    # backward pass, block by block, instead of kept; results stay the same to the bit.
     cfg.MODEL.BACKBONE.CHECKPOINT_STAGES = ()
-    # Parts in which a batch runs through the backbone, one in memory at a time. The losses see the whole batch; only
-    # the backbone's BN statistics become those of a part.
+    # Parts in which a batch runs through the backbone, one in memory at a time; each has as many visible as infrared
+    # images. The losses see the whole batch; only the backbone's BN statistics become those of a part, and its running
+    # statistics are updated once a part.
     cfg.MODEL.BACKBONE.CHUNKS = 1
     cfg.MODEL.IDKL = idkl = CfgNode()
     # Open in the paper: at which ResNet stages (3, 4) a modality discriminator and confuser sit (section 3.1, j).

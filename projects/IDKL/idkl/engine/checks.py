@@ -16,6 +16,7 @@ from datasets_ext.errors import UserError
 
 from ..evaluation.expansion import QueryExpansion
 from ..evaluation.rerank import ReRanking
+from ..modeling.backbone import build_dual_stream_resnet_backbone
 
 POSITIVE = (
     "SOLVER.MAX_EPOCH",
@@ -27,6 +28,7 @@ POSITIVE = (
     "TEST.EVAL_PERIOD",
     "TEST.IMS_PER_BATCH",
     "DATALOADER.PREFETCH_FACTOR",
+    "MODEL.BACKBONE.CHUNKS",
 )
 
 
@@ -54,6 +56,7 @@ def check_config(cfg: CfgNode) -> None:
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
     _check_choice("SOLVER.OPT", cfg.SOLVER.OPT, sorted(set(optimizers) - {"Optimizer"}))
     evaluation_methods(cfg)
+    _check_memory(cfg)
     _check_unsupported(cfg)
 
 
@@ -66,6 +69,20 @@ def evaluation_methods(cfg: CfgNode) -> tuple[ReRanking | None, QueryExpansion |
     )
 
 
+def _check_memory(cfg: CfgNode) -> None:
+    """Say no to ways of saving memory that the backbone does not have."""
+    backbone, able = cfg.MODEL.BACKBONE, build_dual_stream_resnet_backbone.__name__
+    if unknown := [stage for stage in backbone.CHECKPOINT_STAGES if stage not in range(5)]:
+        raise UserError(f"MODEL.BACKBONE.CHECKPOINT_STAGES: {unknown[0]} is no stage; choose from 0, 1, 2, 3 and 4")
+    for key, off in (("CHECKPOINT_STAGES", ()), ("CHUNKS", 1)):
+        if backbone[key] == off:
+            continue
+        if able != backbone.NAME:
+            raise UserError(f"MODEL.BACKBONE.{key} {backbone[key]}: only {able} has it; set it to {off}")
+        if cfg.MODEL.COMPILE:
+            raise UserError(f"MODEL.BACKBONE.{key} {backbone[key]} cannot be compiled: set MODEL.COMPILE False")
+
+
 def _check_unsupported(cfg: CfgNode) -> None:
     """Say no where fast-reid has a switch that would fail later or do nothing."""
     reasons = {
@@ -75,6 +92,9 @@ def _check_unsupported(cfg: CfgNode) -> None:
     for key, reason in reasons.items():
         if _value(cfg, key):
             raise UserError(f"{key} True is not possible: {reason}; set it False")
+    for key in ("MODEL.BACKBONE.NORM", "MODEL.HEADS.NORM"):
+        if _value(cfg, key) == "syncBN":
+            raise UserError(f"{key} syncBN: set it BN, which several processes synchronise by themselves")
 
 
 def _check_registry(key: str, name: str, registry: Registry) -> None:
