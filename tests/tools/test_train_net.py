@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -62,11 +61,3 @@ def test_a_mistake_is_one_line_and_a_status(tmp_path: Path) -> None:
 def test_more_gpus_than_there_are() -> None:
     wrong = call("train_net.py", "--num-gpus", "64", "--config-file", str(CONFIGS / "demo.yml"))
     assert wrong.returncode == 2 and wrong.stderr.startswith("error: --num-gpus 64, but this machine has")
-
-
-def test_benchmark_of_the_training_step() -> None:
-    words = ("train", "--config-file", str(CONFIGS / "demo.yml"), "--warmup", "0", "--steps", "1", "--json")
-    measured = call("benchmark.py", *words, *map(str, SMALL), "MODEL.DEVICE", "cpu")
-    assert measured.returncode == 0, measured.stderr
-    (row,) = json.loads(measured.stdout)["train"]
-    assert row["mode"] == "fp32" and row["images_per_second"] > 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from idkl.evaluation import benchmark
 from idkl.evaluation.benchmark import format_evaluation_times, time_evaluation
 
 
 def test_the_made_up_test_set_has_the_real_sizes() -> None:
-    images, settings = benchmark._official()
+    images, settings = benchmark.official_settings()
     infrared = np.isin(images.camids, (3, 6))
     assert infrared.sum() == 3803 and (~infrared).sum() == 6775 and len(set(images.pids)) == 96
     sizes = [{len(trial.gallery) for trial in setting.trials} for setting in settings]
@@ -27,7 +28,7 @@ def test_the_made_up_test_set_has_the_real_sizes() -> None:
 def test_every_line_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("QUERIES", 400), ("VISIBLE", 700), ("PAIRS", 60), ("MULTI_SHOT", 300)):
         monkeypatch.setattr(benchmark, name, value)
-    results = time_evaluation([8, 16], [1, 2])
+    results = time_evaluation([8, 16], [1, 2], torch.device("cpu"))
     assert [(r.dimensions, r.pool) for r in results] == [(8, 700)] * 2 + [(16, 700)] * 2 + [(8, 700)] * 2 + [
         (8, 1400)
     ] * 2

@@ -1,108 +1,191 @@
-"""How long a training step takes, in full and in mixed precision."""
+"""How long training steps take, side by side, and how close they come to what the device can do."""
 
 from __future__ import annotations
 
+import gc
 import statistics
-import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from fastreid.config import CfgNode
-from fastreid.utils.events import EventStorage
 from tabulate import tabulate
 
-from .train_step import TrainStep
-from .trainer import Trainer
+from datasets_ext.errors import UserError
 
-MODES = {"fp32": None, "fp16": torch.float16, "bf16": torch.bfloat16}
+from .ceilings import Ceilings, precision_of
+from .measured_step import MeasuredStep, count_memory_and_work
+
+_LOSSES = 5  # times that the losses are measured, after the steps
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A config to measure, and what the table calls it."""
+
+    name: str
+    cfg: CfgNode
 
 
 @dataclass(frozen=True)
 class StepTime:
-    """One measured mode of the training step."""
+    """One measured setting of the training step. What is None was not to be had."""
 
-    mode: str
+    name: str
+    images: int  # of a step
     seconds: float  # median of the measured steps
+    quartiles: tuple[float, float]  # between which the middle half of the steps lies
     images_per_second: float
-    ratio: float  # how many times as fast as the first mode of the run
-    peak_memory_gib: float | None  # of the GPU's allocator; None on a CPU
+    ratio: float  # how many times as fast as the first setting: median over pairs of steps
+    losses_seconds: float | None  # of the losses' forward and backward pass by themselves
+    losses_share: float | None  # of the step
+    peak_gib: float | None  # the most memory in use at a time, measured by the GPU's allocator
+    counted_gib: float | None  # the same by counting: parameters, gradients, Adam's moments, activations
+    tflop: float | None  # of a step
+    matmul_share: float | None  # of the measured rate of matrix products in the setting's precision
+    copy_share: float | None  # of the measured rate of copies, for the bytes that operations read and write
 
 
-class SyntheticLoader:
-    """The same random batch on the device again and again, in the sampler's order: it costs a step nothing.
+@dataclass(frozen=True)
+class _Raw:
+    """What the clock and the allocator said of a setting."""
 
-    Args:
-        cfg: its batch size, instances, image size and device.
-    """
-
-    def __init__(self, cfg: CfgNode) -> None:
-        self.device = torch.device(cfg.MODEL.DEVICE)
-        rows, per_modality = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE // 2
-        images = torch.rand(rows, 3, *cfg.INPUT.SIZE_TRAIN, generator=torch.Generator().manual_seed(0)) * 255
-        targets = torch.arange(rows // 2 // per_modality).repeat_interleave(per_modality).repeat(2)
-        modalities = torch.arange(2).repeat_interleave(rows // 2)
-        batch = {"images": images, "targets": targets, "modalities": modalities}
-        self._batch = {name: value.to(self.device) for name, value in batch.items()}
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        while True:
-            yield dict(self._batch)
+    seconds: list[float]
+    losses_seconds: float | None
+    peak_gib: float | None
 
 
-def time_training_step(cfg: CfgNode, modes: list[str], warmup: int, steps: int) -> list[StepTime]:
-    """Measure the whole step (forward, losses, backward, optimizer) of ``cfg``'s model on synthetic data.
+def time_training_step(settings: Sequence[Setting], ceilings: Ceilings, warmup: int, steps: int) -> list[StepTime]:
+    """Measure the whole step (forward, losses, backward, optimizer) of every setting on synthetic data.
 
-    Every mode begins with the same weights. A GPU is waited for around each step, so that a step's time is its own.
+    On a CPU the settings take turns, step by step, so that other work on the machine slows all alike; on a GPU they
+    run one after the other, each with the memory to itself. All begin with the same weights, each with its own model.
 
     Args:
-        modes: of :data:`MODES`; ratios are against the first.
+        settings: on one device; ratios are against the first.
+        ceilings: of that device in the settings' precisions.
         warmup: steps before the measured ones.
-        steps: measured steps; their median is reported.
+        steps: measured steps.
+
+    Raises:
+        UserError: the settings are not on one device, one does not fit into the GPU's memory, or a loss is not finite.
     """
-    cfg = cfg.clone()
-    cfg.defrost()
-    cfg.MODEL.BACKBONE.PRETRAIN = False
-    cfg.MODEL.HEADS.NUM_CLASSES = cfg.MODEL.HEADS.NUM_CLASSES or 395  # those of SYSU-MM01
-    results: list[StepTime] = []
-    for mode in modes:
-        seconds, memory = _measure(cfg, mode, warmup, steps)
-        first = results[0].seconds if results else seconds
-        results.append(StepTime(mode, seconds, cfg.SOLVER.IMS_PER_BATCH / seconds, first / seconds, memory))
+    device = torch.device(settings[0].cfg.MODEL.DEVICE)
+    if any(torch.device(setting.cfg.MODEL.DEVICE) != device for setting in settings):
+        raise UserError("settings are compared on one device: leave MODEL.DEVICE out of --vs")
+    counts = [count_memory_and_work(setting.cfg) for setting in settings]
+    turns = [settings] if device.type == "cpu" else [[setting] for setting in settings]
+    raw = [result for together in turns for result in _measure(together, warmup, steps)]
+    results = []
+    for setting, measured, counted in zip(settings, raw, counts, strict=True):
+        pairs = zip(raw[0].seconds, measured.seconds, strict=True)
+        ratio = statistics.median(first / own for first, own in pairs)
+        results.append(_summary(setting, measured, counted, ceilings, ratio))
     return results
 
 
-def _measure(cfg: CfgNode, mode: str, warmup: int, steps: int) -> tuple[float, float | None]:
-    torch.manual_seed(0)
-    loader = SyntheticLoader(cfg)
-    model = Trainer.build_model(cfg)
-    optimizer, _ = Trainer.build_optimizer(cfg, model)
-    step = TrainStep(model, loader, optimizer, MODES[mode])
-    is_cuda = loader.device.type == "cuda"
+def measure_alone(cfg: CfgNode, warmup: int, steps: int) -> float:
+    """Images per second of ``cfg``'s step on synthetic data, by the median of the measured steps."""
+    (raw,) = _measure([Setting("", cfg)], warmup, steps)
+    return cfg.SOLVER.IMS_PER_BATCH / statistics.median(raw.seconds)
+
+
+def _measure(settings: Sequence[Setting], warmup: int, steps: int) -> list[_Raw]:
+    """Settings that take turns."""
+    is_cuda = settings[0].cfg.MODEL.DEVICE.startswith("cuda")
     if is_cuda:
+        gc.collect()  # the setting before may be held by a cycle
+        torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
-    seconds = []
-    with EventStorage() as storage:
-        for iteration in range(warmup + steps):
-            step.iter = storage.iter = iteration
-            start = time.perf_counter()
-            step.run_step()
-            if is_cuda:
-                torch.cuda.synchronize()
-            seconds.append(time.perf_counter() - start)
-        step.write_metrics()
-    memory = torch.cuda.max_memory_allocated() / 2**30 if is_cuda else None
-    return statistics.median(seconds[warmup:]), memory
+    if any(setting.cfg.MODEL.COMPILE for setting in settings):
+        torch.compiler.reset()  # it compiles the code of a few models only, and then silently runs it as it is
+    try:
+        measured = [MeasuredStep(setting.cfg) for setting in settings]
+        seconds = [[step.run() for step in measured] for _ in range(warmup + steps)][warmup:]
+    except torch.OutOfMemoryError:
+        names = ", ".join(setting.name for setting in settings)
+        raise UserError(f"{names}: does not fit into the GPU's memory; lower SOLVER.IMS_PER_BATCH") from None
+    peak = torch.cuda.max_memory_allocated() / 2**30 if is_cuda else None
+    results = []
+    for step, own in zip(measured, zip(*seconds, strict=True), strict=True):
+        step.check_losses()
+        losses = [value for _ in range(_LOSSES) if (value := step.time_losses()) is not None]
+        results.append(_Raw(list(own), statistics.median(losses) if losses else None, peak))
+    return results
 
 
-def format_step_times(results: list[StepTime]) -> str:
-    """A text table, a line a mode."""
+def _summary(setting: Setting, raw: _Raw, counted: Any, ceilings: Ceilings, ratio: float) -> StepTime:
+    seconds, images = statistics.median(raw.seconds), setting.cfg.SOLVER.IMS_PER_BATCH
+    low, high = np.percentile(raw.seconds, [25, 75]).tolist()
+    memory, work = counted or (None, None)
+    ceiling = ceilings.matmul[precision_of(setting.cfg)]
+    return StepTime(
+        name=setting.name,
+        images=images,
+        seconds=seconds,
+        quartiles=(low, high),
+        images_per_second=images / seconds,
+        ratio=ratio,
+        losses_seconds=raw.losses_seconds,
+        losses_share=None if raw.losses_seconds is None else raw.losses_seconds / seconds,
+        peak_gib=raw.peak_gib,
+        counted_gib=None if memory is None else memory.total / 2**30,
+        tflop=None if work is None else work.flops / 1e12,
+        matmul_share=None if work is None else work.flops / 1e12 / seconds / ceiling,
+        copy_share=None if work is None else work.bytes_moved / 1e9 / seconds / ceilings.copy,
+    )
+
+
+def describe_step(cfg: CfgNode) -> str:
+    """One line: the model and its batch."""
+    height, width = cfg.INPUT.SIZE_TRAIN
+    what = f"{cfg.MODEL.META_ARCHITECTURE}, ResNet {cfg.MODEL.BACKBONE.DEPTH}"
+    return f"{what}, {cfg.SOLVER.IMS_PER_BATCH} images of {height}x{width}"
+
+
+def format_step_times(results: Sequence[StepTime]) -> str:
+    """A text table, a line a setting."""
     rows = [
-        (r.mode, f"{r.seconds:.3f}", f"{r.images_per_second:.1f}", f"{r.ratio:.2f}", _memory(r.peak_memory_gib))
+        (
+            r.name,
+            f"{r.seconds:.3f}",
+            "{:.3f}..{:.3f}".format(*r.quartiles),
+            f"{r.images_per_second:.1f}",
+            f"{r.ratio:.2f}",
+            _show(r.losses_share, ".1%"),
+            _show(r.peak_gib, ".2f"),
+            _show(r.counted_gib, ".2f"),
+            _show(r.tflop, ".3g"),
+            _show(r.matmul_share, ".0%"),
+            _show(r.copy_share, ".0%"),
+        )
         for r in results
     ]
-    return tabulate(rows, ("mode", "s / step", "images / s", "times the first", "peak memory"), disable_numparse=True)
+    headers = (
+        *("setting", "s / step", "middle half", "images / s", "times the first", "losses", "peak GiB"),
+        *("counted GiB", "TFLOP / step", "of matmul", "of copy"),
+    )
+    return tabulate(rows, headers, disable_numparse=True)
 
 
-def _memory(gib: float | None) -> str:
-    return "not measured" if gib is None else f"{gib:.2f} GiB"
+def format_growth(results: Sequence[StepTime]) -> str:
+    """A text table of how the step grows with the batch: what an image costs, and what of it the losses take."""
+    rows = [
+        (
+            r.images,
+            f"{r.seconds:.3f}",
+            "{:.3f}..{:.3f}".format(*r.quartiles),
+            f"{1e3 * r.seconds / r.images:.2f}",
+            "-" if r.losses_seconds is None else f"{1e3 * r.losses_seconds:.2f}",
+            _show(r.losses_share, ".2%"),
+        )
+        for r in results
+    ]
+    headers = ("images", "s / step", "middle half", "ms / image", "ms of the losses", "share of the step")
+    return tabulate(rows, headers, disable_numparse=True, colalign=("right",) * len(headers))
+
+
+def _show(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

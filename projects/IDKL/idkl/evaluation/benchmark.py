@@ -15,6 +15,7 @@ import torch
 from tabulate import tabulate
 from torch import Tensor
 
+from ..device import synchronize
 from .evaluate import evaluate
 from .images import Images
 from .protocol import Setting, Trial
@@ -42,22 +43,23 @@ class EvaluationTime:
     peak_memory_gib: float | None  # of the process, above what it held before; None where the system does not tell
 
 
-def time_evaluation(dimensions: Sequence[int], scales: Sequence[int]) -> list[EvaluationTime]:
+def time_evaluation(dimensions: Sequence[int], scales: Sequence[int], device: torch.device) -> list[EvaluationTime]:
     """Measure plain and re-ranked evaluation of the official settings, then of multi-shot galleries that grow.
 
     Args:
         dimensions: of the features; each is measured.
         scales: how many times as many gallery images; at the first of the ``dimensions``.
+        device: that of the features, where distances are computed.
     """
     results = []
-    images, settings = _official()
+    images, settings = official_settings()
     for count in dimensions:
-        features = _features(images.pids, count)
+        features = random_features(images.pids, count).to(device)
         results.append(_measure("4 settings x 10 trials, plain", features, images, settings, None))
         results.append(_measure("4 settings x 10 trials, and re-ranked", features, images, settings, ReRanking()))
     for scale in scales:
         images, setting, one = _grown(scale)
-        features = _features(images.pids, dimensions[0])
+        features = random_features(images.pids, dimensions[0]).to(device)
         results.append(_measure(f"gallery x {scale}: 10 trials, plain", features, images, [setting], None))
         results.append(_measure(f"gallery x {scale}: 1 trial, and re-ranked", features, images, [one], ReRanking()))
     return results
@@ -104,7 +106,8 @@ def _images(labels: IntArray) -> Images:
     return Images([f"cam{camera}/{pid:04d}/{row}.jpg" for row, (camera, pid) in enumerate(labels)], identities, cameras)
 
 
-def _official() -> tuple[Images, list[Setting]]:
+def official_settings() -> tuple[Images, list[Setting]]:
+    """Images with the numbers of SYSU-MM01's test set, and its four settings of ten trials."""
     labels = _labels(1)
     images = _images(labels)
     groups = images.group(map(tuple, labels.tolist()))
@@ -131,8 +134,8 @@ def _grown(scale: int) -> tuple[Images, Setting, Setting]:
     return images, ten, one
 
 
-def _features(pids: IntArray, dimensions: int) -> Tensor:
-    """Random features with a part that an identity's images share."""
+def random_features(pids: IntArray, dimensions: int) -> Tensor:
+    """Random features float32 [N, D] with a part that an identity's images share."""
     generator = torch.Generator().manual_seed(0)
     shared = torch.randn(IDENTITIES + 1, dimensions, generator=generator)
     return torch.randn(len(pids), dimensions, generator=generator).add_(shared[torch.from_numpy(pids)], alpha=0.3)
@@ -145,8 +148,10 @@ def _measure(
     seconds, product, peak = [], [], None
     query @ gallery.T
     for repeat in range(1 if reranking else REPEATS):
+        synchronize(features.device)
         start = time.perf_counter()
         query @ gallery.T
+        synchronize(features.device)
         middle = time.perf_counter()
         held = _memory_gib("VmRSS") if repeat == 0 else None
         evaluate(features, images, settings, reranking)
