@@ -23,8 +23,10 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError, run_program
-from idkl.device import describe_device
-from idkl.engine.benchmark import (
+from idkl.benchmark.ceilings import format_ceilings, measure_ceilings, precision_of
+from idkl.benchmark.loader_time import format_loader_times, time_loader
+from idkl.benchmark.step_profile import format_profile, profile_step
+from idkl.benchmark.step_time import (
     Setting,
     describe_step,
     format_growth,
@@ -32,10 +34,8 @@ from idkl.engine.benchmark import (
     measure_alone,
     time_training_step,
 )
-from idkl.engine.ceilings import format_ceilings, measure_ceilings, precision_of
-from idkl.engine.data_benchmark import format_loader_times, time_loader
+from idkl.device import describe_device
 from idkl.engine.setup import decide_device, load_config
-from idkl.engine.step_profile import format_profile, profile_step
 from idkl.evaluation.benchmark import IDENTITIES, QUERIES, VISIBLE, format_evaluation_times, time_evaluation
 from idkl.search import KINDS
 from idkl.search.bench import format_search_times, time_search

@@ -24,11 +24,11 @@ import torch
 
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.files import write_atomically
+from idkl.benchmark import gpu_around, gpu_training
+from idkl.benchmark.ceilings import PRECISIONS, format_ceilings, measure_ceilings
+from idkl.benchmark.gpu_report import Plan, Row, format_markdown
+from idkl.benchmark.step_time import describe_step
 from idkl.device import describe_device
-from idkl.engine import gpu_around, gpu_training
-from idkl.engine.benchmark import describe_step
-from idkl.engine.ceilings import PRECISIONS, format_ceilings, measure_ceilings
-from idkl.engine.gpu_report import Plan, Row, format_markdown
 from idkl.engine.setup import decide_device, load_config, make_folder
 from idkl.engine.sweep_plan import split_overrides
 

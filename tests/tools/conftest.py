@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from idkl.engine import ceilings
+from idkl.benchmark import ceilings
 
 
 @pytest.fixture

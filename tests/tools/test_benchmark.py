@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from datasets_ext import UserError
-from idkl.engine.data_benchmark import LoaderTime
+from idkl.benchmark.loader_time import LoaderTime
 from idkl.evaluation import benchmark as evaluation
 from tests.small import CONFIGS, SMALL
 from tools import benchmark

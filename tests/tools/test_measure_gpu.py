@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from datasets_ext import UserError
-from idkl.engine import gpu_training
-from idkl.engine.gpu_report import Plan, Row
+from idkl.benchmark import gpu_training
+from idkl.benchmark.gpu_report import Plan, Row
 from tests.small import CONFIGS, SMALL
 from tools import measure_gpu
 

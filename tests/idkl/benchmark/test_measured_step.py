@@ -9,8 +9,8 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError
-from idkl.engine import measured_step
-from idkl.engine.measured_step import (
+from idkl.benchmark import measured_step
+from idkl.benchmark.measured_step import (
     MeasuredStep,
     SyntheticLoader,
     count_memory_and_work,

@@ -8,8 +8,8 @@ from fastreid.config import CfgNode
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from idkl.engine.measured_step import SyntheticLoader, for_synthetic_data
-from idkl.engine.step_counts import count_step
+from idkl.benchmark.measured_step import SyntheticLoader, for_synthetic_data
+from idkl.benchmark.step_counts import count_step
 from idkl.engine.trainer import Trainer
 from tests.small import make_batch
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from fastreid.config import CfgNode
 
-from idkl.engine import data_benchmark
-from idkl.engine.data_benchmark import LoaderTime, format_loader_times, time_loader
+from idkl.benchmark import loader_time
+from idkl.benchmark.loader_time import LoaderTime, format_loader_times, time_loader
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +47,7 @@ def test_as_many_batches_from_each_worker(
         asked.append((warmup, batches))
         return 0.5, 0.25
 
-    monkeypatch.setattr(data_benchmark, "_measure", count)
+    monkeypatch.setattr(loader_time, "_measure", count)
     cfg.DATALOADER.NUM_WORKERS = workers
     results = time_loader(cfg, 1, 5)
     assert asked == [expected, (1, 5)] * 2 + [(1, 5)] * 2
@@ -65,7 +65,7 @@ def test_seconds_are_those_of_an_image_after_the_warm_up(cfg: CfgNode, monkeypat
         now["wall"] += seconds
         now["cpu"] += seconds / 2
 
-    assert data_benchmark._measure(make_batch, 2, 2, cfg) == (0.5, 0.25)  # 8 s, 2 batches of 8 images
+    assert loader_time._measure(make_batch, 2, 2, cfg) == (0.5, 0.25)  # 8 s, 2 batches of 8 images
 
 
 def test_the_table() -> None:

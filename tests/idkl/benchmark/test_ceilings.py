@@ -8,8 +8,8 @@ import pytest
 import torch
 from fastreid.config import CfgNode
 
-from idkl.engine import ceilings
-from idkl.engine.ceilings import Ceilings, format_ceilings, measure_ceilings, precision_of
+from idkl.benchmark import ceilings
+from idkl.benchmark.ceilings import Ceilings, format_ceilings, measure_ceilings, precision_of
 
 
 def test_the_rates(monkeypatch: pytest.MonkeyPatch) -> None:

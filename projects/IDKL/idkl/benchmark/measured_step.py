@@ -16,11 +16,11 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 from datasets_ext.errors import UserError
 
 from ..device import synchronize
-from .activation_memory import StepMemory, step_memory
-from .setup import set_precision
+from ..engine.setup import set_precision
+from ..engine.train_step import TrainStep
+from ..engine.trainer import Trainer
 from .step_counts import StepCounts, count_step
-from .train_step import TrainStep
-from .trainer import Trainer
+from .step_memory import StepMemory, step_memory
 
 
 class SyntheticLoader:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from fastreid.config import CfgNode
 
-from idkl.engine.step_profile import Operation, format_profile, profile_step
+from idkl.benchmark.step_profile import Operation, format_profile, profile_step
 
 
 def test_the_operations_of_a_step(cfg: CfgNode) -> None:

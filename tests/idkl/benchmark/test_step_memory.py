@@ -8,7 +8,7 @@ from fastreid.config import CfgNode
 from fastreid.modeling.meta_arch import build_model
 from torch import Tensor, nn
 
-from idkl.engine.activation_memory import StepMemory, activation_bytes, step_memory
+from idkl.benchmark.step_memory import StepMemory, activation_bytes, step_memory
 from tests.small import make_batch
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from datasets_ext.errors import UserError
 
-from .benchmark import Setting, time_training_step
 from .gpu_report import Plan, Row
 from .measured_step import MeasuredStep, for_synthetic_data
 from .step_profile import profile_step
+from .step_time import Setting, time_training_step
 
 FP32 = ("SOLVER.AMP.ENABLED", False, "SOLVER.TF32", False)
 TF32 = ("SOLVER.AMP.ENABLED", False, "SOLVER.TF32", True)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
+
+from .step_memory import without_content
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,7 @@ def count_step(model: nn.Module, batch: dict[str, Tensor], amp_dtype: torch.dtyp
     """
     device = batch["images"].device.type
     fakes = FakeTensorMode()
-    with FakeCopyMode(fakes):
-        fake: Any = copy.deepcopy(model)
-    fake._order_checked = True  # IDKL would look at the labels, which have no content
+    fake = without_content(model, fakes)
     rows = {name: fakes.from_tensor(value) for name, value in batch.items()}
     with fakes, FlopCounterMode(display=False) as counter, _Traffic() as traffic:
         with torch.autocast(device, amp_dtype, enabled=amp_dtype is not None):

@@ -73,7 +73,7 @@ def step_memory(model: nn.Module, batch: dict[str, Tensor], amp_dtype: torch.dty
     """
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad) * ADAM_BYTES
     fakes = FakeTensorMode()
-    model = _without_content(model, fakes)
+    model = without_content(model, fakes)
     batch = {name: fakes.from_tensor(value) for name, value in batch.items()}
     autocast = torch.autocast(next(model.parameters()).device.type, amp_dtype, enabled=amp_dtype is not None)
     with fakes:
@@ -90,7 +90,7 @@ def step_memory(model: nn.Module, batch: dict[str, Tensor], amp_dtype: torch.dty
     return StepMemory(parameters, kept, live.peak)
 
 
-def _without_content(model: nn.Module, fakes: FakeTensorMode) -> nn.Module:
+def without_content(model: nn.Module, fakes: FakeTensorMode) -> nn.Module:
     """A copy of ``model`` whose parameters and buffers have no content."""
     fake: Any = copy.deepcopy(model)
     for module in fake.modules():

@@ -11,11 +11,11 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError
-from idkl.engine import gpu_training
-from idkl.engine.benchmark import Setting, StepTime
-from idkl.engine.ceilings import Ceilings
-from idkl.engine.gpu_report import Plan
-from tests.idkl.engine.test_benchmark import ROW
+from idkl.benchmark import gpu_training
+from idkl.benchmark.ceilings import Ceilings
+from idkl.benchmark.gpu_report import Plan
+from idkl.benchmark.step_time import Setting, StepTime
+from tests.idkl.benchmark.test_step_time import ROW
 
 CEILINGS = Ceilings(dict.fromkeys(("fp32", "TF32", "fp16", "bf16"), 1.0), 1.0)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from idkl.engine.gpu_report import Row, format_markdown
+from idkl.benchmark.gpu_report import Row, format_markdown
 
 
 def test_the_table() -> None:

@@ -9,11 +9,11 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError
-from idkl.engine import benchmark
-from idkl.engine.activation_memory import StepMemory
-from idkl.engine.benchmark import Setting, StepTime, format_growth, format_step_times, time_training_step
-from idkl.engine.ceilings import Ceilings
-from idkl.engine.step_counts import StepCounts
+from idkl.benchmark import step_time
+from idkl.benchmark.ceilings import Ceilings
+from idkl.benchmark.step_counts import StepCounts
+from idkl.benchmark.step_memory import StepMemory
+from idkl.benchmark.step_time import Setting, StepTime, format_growth, format_step_times, time_training_step
 
 CEILINGS = Ceilings(matmul={"fp32": 2.0, "bf16": 8.0, "TF32": 4.0}, copy=100.0)
 SECONDS = {"plain": [9, 2, 4, 8], "bf16": [9, 1, 1, 8]}  # the first of each is warm-up
@@ -45,9 +45,9 @@ class Clockwork:
 @pytest.fixture
 def settings(cfg: CfgNode, monkeypatch: pytest.MonkeyPatch) -> list[Setting]:
     monkeypatch.setattr(Clockwork, "turns", [], raising=False)
-    monkeypatch.setattr(benchmark, "MeasuredStep", Clockwork)
+    monkeypatch.setattr(step_time, "MeasuredStep", Clockwork)
     counted = StepMemory(parameters=2**30, kept=0, peak=2**29), StepCounts(flops=2 * 10**12, bytes_moved=10**11)
-    monkeypatch.setattr(benchmark, "count_memory_and_work", lambda cfg: counted)
+    monkeypatch.setattr(step_time, "count_memory_and_work", lambda cfg: counted)
     other = cfg.clone()
     other.merge_from_list(["SOLVER.AMP.ENABLED", True, "SOLVER.AMP.DTYPE", "bfloat16"])
     return [Setting("plain", cfg), Setting("bf16", other)]
@@ -97,7 +97,7 @@ def test_a_real_step_is_measured(cfg: CfgNode) -> None:
 
 
 def test_a_model_alone(cfg: CfgNode, settings: list[Setting]) -> None:
-    assert benchmark.measure_alone(settings[0].cfg, warmup=1, steps=3) == 8 / 4
+    assert step_time.measure_alone(settings[0].cfg, warmup=1, steps=3) == 8 / 4
 
 
 ROW = StepTime(

@@ -8,9 +8,9 @@ import torch
 from fastreid.config import CfgNode
 
 from datasets_ext.augmentation import Augmentation
-from idkl.engine import gpu_around
-from idkl.engine.ceilings import Ceilings
-from idkl.engine.gpu_report import Plan
+from idkl.benchmark import gpu_around
+from idkl.benchmark.ceilings import Ceilings
+from idkl.benchmark.gpu_report import Plan
 from idkl.evaluation import benchmark
 from idkl.search import bench
 from idkl.search.bench import SearchTime

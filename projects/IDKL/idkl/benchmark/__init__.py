@@ -1,0 +1,1 @@
+"""How fast training is on this machine, what a step holds, computes and moves, and what surrounds it."""
