@@ -10,7 +10,7 @@ from fastreid.config import CfgNode
 from fastreid.utils.events import EventStorage
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from idkl.engine.measured_step import SyntheticLoader
+from idkl.benchmark.measured_step import SyntheticLoader
 from idkl.engine.train_step import TrainStep
 from idkl.engine.trainer import Trainer
 

@@ -11,7 +11,7 @@ from fastreid.modeling.meta_arch import build_model
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from idkl.engine.activation_memory import activation_bytes
+from idkl.benchmark.step_memory import activation_bytes
 from idkl.modeling.recompute import recomputed
 from tests.small import make_batch
 
