@@ -17,6 +17,7 @@ from pathlib import Path
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.files import check_writable
 from idkl.engine.extract import extract_features
+from idkl.engine.launch import launch
 from idkl.engine.setup import load_config, start_run
 from idkl.evaluation.features import write_features
 
@@ -25,8 +26,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config-file", required=True, metavar="FILE", help="as for tools/train_net.py")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE.npz", help="replaced if it is there")
+    parser.add_argument("--num-gpus", type=int, default=1, metavar="N", help="processes that share the images")
     parser.add_argument("opts", nargs=argparse.REMAINDER, metavar="KEY VALUE", help="config keys to override")
-    parser.set_defaults(eval_only=True, resume=False)  # what the run's set-up asks for
+    # What the run's set-up and the launcher ask for.
+    parser.set_defaults(eval_only=True, resume=False, num_machines=1, machine_rank=0)
     return parser
 
 
@@ -35,12 +38,18 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     if args.output.suffix != ".npz":
         raise UserError(f"--output {args.output} does not end in .npz: features are written in that format")
+    launch(run, args)
+
+
+def run(args: argparse.Namespace) -> None:
+    """What each process does."""
     cfg = load_config(args)
     check_writable(args.output)
     start_run(cfg, args)
-    features, images = extract_features(cfg)
-    write_features(args.output, features, images)
-    print(f"{args.output}: {len(features)} features of {features.shape[1]} dimensions")
+    if (extracted := extract_features(cfg)) is not None:
+        features, images = extracted
+        write_features(args.output, features, images)
+        print(f"{args.output}: {len(features)} features of {features.shape[1]} dimensions")
 
 
 if __name__ == "__main__":

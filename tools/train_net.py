@@ -4,6 +4,8 @@
     python tools/train_net.py --config-file projects/IDKL/configs/sysu.yml
     python tools/train_net.py --config-file projects/IDKL/configs/sysu.yml --resume
     python tools/train_net.py --config-file projects/IDKL/configs/sysu.yml --eval-only MODEL.WEIGHTS model.pth
+    python tools/train_net.py --config-file projects/IDKL/configs/sysu.yml --num-gpus 4
+    torchrun --nproc-per-node 4 tools/train_net.py --config-file projects/IDKL/configs/sysu.yml
 
 Anything in the config can be overridden at the end: KEY VALUE KEY VALUE ...
 """

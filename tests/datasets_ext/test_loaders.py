@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from fastreid.config import CfgNode
+from fastreid.utils import comm
 
 from datasets_ext import ImageRecord, UserError
 from datasets_ext.dataset import generators_kept, seed_generators
@@ -85,6 +86,22 @@ def test_the_test_loader_gives_query_then_gallery_once_and_in_order(cfg: CfgNode
     seen = [(path, pid) for b in loader for path, pid in zip(b["img_paths"], b["targets"].tolist(), strict=True)]
     assert seen == [(record[0], record[1]) for record in (*data.query, *data.gallery)]
     assert root == data.dataset_root
+
+
+@pytest.mark.parametrize(("processes", "size"), [(2, 7), (3, 16), (4, 1000)])
+def test_processes_share_out_the_test_batches(
+    cfg: CfgNode, processes: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cfg.TEST.IMS_PER_BATCH = size
+    whole = [batch["img_paths"] for batch in build_test_loader(cfg, "SYSU_MM01")[0]]
+    monkeypatch.setattr(comm, "get_world_size", lambda: processes)
+    shares = []
+    for rank in range(processes):
+        monkeypatch.setattr(comm, "get_rank", lambda rank=rank: rank)
+        loader, _ = build_test_loader(cfg, "SYSU_MM01")
+        shares.append([batch["img_paths"] for batch in loader])
+        assert len(loader) == len(shares[-1]) <= -(-len(whole) // processes)
+    assert shares[0] and [paths for share in shares for paths in share] == whole
 
 
 @pytest.mark.parametrize("name", ["NaiveIdentitySampler", "BalancedIdentitySampler", "TrainingSampler"])

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 from fastreid.engine import default_argument_parser
+from fastreid.utils import comm
 
 from datasets_ext import UserError
 from idkl.engine import load_config, start_run
@@ -73,7 +74,17 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
         (["SOLVER.AMP.DTYPE", "int8"], "choose from float16, bfloat16"),
         (["TEST.RERANK.ENABLED", "True", "TEST.RERANK.K2", "0"], "re-ranking with k1 20, k2 0"),
         (["TEST.AQE.ENABLED", "True", "TEST.AQE.QE_K", "0"], "query expansion 1 times with k 0"),
+        (["MODEL.BACKBONE.CHECKPOINT_STAGES", "(1, 5)"], "CHECKPOINT_STAGES: 5 is no stage; choose from 0, 1"),
+        (["MODEL.BACKBONE.CHECKPOINT_STAGES", "1"], "CHECKPOINT_STAGES cannot be '1'"),
+        (["MODEL.BACKBONE.CHUNKS", "0"], "MODEL.BACKBONE.CHUNKS is 0: give a number above 0"),
+        (
+            ["MODEL.BACKBONE.CHUNKS", "2", "MODEL.BACKBONE.NAME", "build_resnet_backbone"],
+            "CHUNKS 2: only build_dual_stream_resnet_backbone has it; set it to 1",
+        ),
+        (["MODEL.BACKBONE.CHECKPOINT_STAGES", "(1,)", "MODEL.COMPILE", "True"], "compiled: set MODEL.COMPILE False"),
         (["INPUT.AFFINE.ENABLED", "True"], "INPUT.AFFINE.ENABLED True is not possible"),
+        (["MODEL.BACKBONE.NORM", "syncBN"], "MODEL.BACKBONE.NORM syncBN: set it BN, which several processes"),
+        (["MODEL.HEADS.NORM", "syncBN"], "MODEL.HEADS.NORM syncBN: set it BN"),
         (["MODEL.DEVICE", "gpu"], "MODEL.DEVICE gpu is no device: choose auto, cpu or cuda"),
     ],
 )
@@ -141,3 +152,10 @@ def test_a_run_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="holds a run already: add --resume"):
         start_run(load_config(args), args)
     assert [path.name for path in tmp_path.iterdir()] == ["last_checkpoint"]
+
+
+def test_a_folder_that_the_machines_do_not_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comm, "is_main_process", lambda: False)
+    args = arguments("OUTPUT_DIR", str(tmp_path / "run"))
+    with pytest.raises(UserError, match="run is not there: several machines need one that they share"):
+        start_run(load_config(args), args)

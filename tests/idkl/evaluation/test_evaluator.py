@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from fastreid.config import CfgNode
 from fastreid.evaluation import inference_on_dataset
 from fastreid.utils import comm
@@ -83,21 +84,17 @@ def test_collector_holds_what_it_was_given_not_a_view_of_it() -> None:
 
 
 def test_processes_share_the_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    # As fast-reid's sampler shares them: the first process has the first half, rounded up.
-    half = -(-len(PATHS) // 2)
-    shares = []
-    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
-    for share in (FEATURES[:half], FEATURES[half:]):
-        collector = FeatureCollector(dataset_of(PATHS), ROOT)
-        collect(collector, share)
-        monkeypatch.setattr(comm, "gather", lambda own: shares.append(own.clone()) or list(shares))
-        gathered = collector.gather()
-    assert torch.equal(gathered, FEATURES)
-    monkeypatch.setattr(comm, "is_main_process", lambda: False)
-    assert collector.gather() is None
-    evaluator = CrossModalityEvaluator("LLCM", dataset_of(PATHS), ROOT, None, None)
-    collect(evaluator, FEATURES[:half])
-    assert evaluator.evaluate() == {} and evaluator.rows == []
+    shares = FEATURES[:50], FEATURES[50:50], FEATURES[50:]  # the second process has none
+    sent: dict[int, Tensor] = {}
+    monkeypatch.setattr(comm, "all_gather", lambda _: [len(share) for share in shares])
+    monkeypatch.setattr(dist, "recv", lambda part, src: part.copy_(sent[src]))
+    for rank in (2, 1, 0):
+        monkeypatch.setattr(comm, "is_main_process", lambda rank=rank: rank == 0)
+        monkeypatch.setattr(dist, "send", lambda own, dst, rank=rank: sent.update({rank: own.clone()}))
+        collector = CrossModalityEvaluator("LLCM", dataset_of(PATHS), ROOT, None, None)
+        collect(collector, shares[rank], 7) if len(shares[rank]) else collector.reset()
+        assert rank == 0 or (collector.evaluate() == {} and collector.rows == [])
+    assert set(sent) == {2} and torch.equal(collector.gather(), FEATURES)
 
 
 @pytest.mark.parametrize("gallery", [None, "agw", "full"])

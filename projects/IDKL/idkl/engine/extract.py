@@ -15,11 +15,11 @@ from ..evaluation.images import Images
 from .main import load_model
 
 
-def extract_features(cfg: CfgNode) -> tuple[NDArray[np.float32], Images]:
+def extract_features(cfg: CfgNode) -> tuple[NDArray[np.float32], Images] | None:
     """Features float32 [N, D] of the N test images of ``DATASETS.TESTS`` by the checkpoint ``MODEL.WEIGHTS``.
 
     They are as the model gives them, not normalised; with ``TEST.FLIP.ENABLED`` the mean over an image and its mirror
-    image. In one process.
+    image. Several processes share the images; the main one returns the features of all, the others None.
 
     Args:
         cfg: complete and checked (see :mod:`idkl.engine.setup`).
@@ -34,5 +34,4 @@ def extract_features(cfg: CfgNode) -> tuple[NDArray[np.float32], Images]:
     collector = FeatureCollector(loader.dataset, root)
     inference_on_dataset(FlipTest(model) if cfg.TEST.FLIP.ENABLED else model, loader, collector)
     features = collector.gather()
-    assert features is not None  # None only where another process gathers them
-    return features.cpu().numpy(), collector.images
+    return None if features is None else (features.cpu().numpy(), collector.images)

@@ -9,6 +9,8 @@ from fastreid.utils.logger import setup_logger
 
 from datasets_ext.errors import UserError
 
+from .group import is_lost_process
+
 LOGGERS = [logging.getLogger(name) for name in ("fastreid", "idkl", "datasets_ext")]
 
 
@@ -21,9 +23,11 @@ def start_logging(output_dir: str, rank: int) -> None:
         for handler in logger.handlers:
             if getattr(handler, "stream", None) is sys.stdout:
                 handler.setLevel(logging.INFO)
-    # The trainer logs every exception with its traceback; a user's mistake is said once, in one line, by the program.
-    logging.getLogger("fastreid.engine.train_loop").addFilter(_is_no_user_error)
+    # The trainer logs every exception with its traceback; a user's mistake, and that another process is gone, is said
+    # once, in one line, by the program.
+    logging.getLogger("fastreid.engine.train_loop").addFilter(_is_defect)
 
 
-def _is_no_user_error(record: logging.LogRecord) -> bool:
-    return not (record.exc_info and isinstance(record.exc_info[1], UserError))
+def _is_defect(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not (isinstance(error, UserError) or is_lost_process(error))

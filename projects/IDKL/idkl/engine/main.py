@@ -6,15 +6,15 @@ import argparse
 import logging
 from pathlib import Path
 
-import torch
 from fastreid.config import CfgNode
-from fastreid.engine import default_argument_parser, launch
+from fastreid.engine import default_argument_parser
 from torch import nn
 
 from datasets_ext.errors import UserError
 
 from ..evaluation.results import format_table
 from .checkpoint import count_classes, load_weights, read_checkpoint
+from .launch import launch
 from .setup import load_config, start_run
 from .trained_on import check_split
 from .trainer import RESULTS, Trainer, collect_rows
@@ -24,10 +24,7 @@ logger = logging.getLogger(__name__)
 
 def main(argv: list[str] | None = None) -> None:
     """Parse fast-reid's command line and run it, in as many processes as it asks for."""
-    args = default_argument_parser().parse_args(argv)
-    if args.num_gpus > 1 and torch.cuda.device_count() < args.num_gpus:
-        raise UserError(f"--num-gpus {args.num_gpus}, but this machine has {torch.cuda.device_count()}: ask for fewer")
-    launch(run, args.num_gpus, args.num_machines, args.machine_rank, args.dist_url, args=(args,))
+    launch(run, default_argument_parser().parse_args(argv))
 
 
 def run(args: argparse.Namespace) -> None:

@@ -29,6 +29,7 @@ from ..evaluation.results import Row, format_table, write_results
 from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
 from .checks import evaluation_methods
+from .data_parallel import data_parallel
 from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
 from .optimizer import LRScheduler, build_optimizer
 from .train_step import TrainStep
@@ -67,8 +68,7 @@ class Trainer(DefaultTrainer):
         model = self.build_model(cfg)
         optimizer = self.build_optimizer(cfg, model)
         if comm.get_world_size() > 1:
-            devices = [comm.get_local_rank()] if data_loader.device.type == "cuda" else None
-            model = DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+            model = data_parallel(cfg, model)
         amp = cfg.SOLVER.AMP
         self._trainer = TrainStep(model, data_loader, optimizer, getattr(torch, amp.DTYPE) if amp.ENABLED else None)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
@@ -205,6 +205,8 @@ class Trainer(DefaultTrainer):
     @classmethod
     def evaluate(cls, cfg: CfgNode, model: nn.Module, evaluations: dict[str, Evaluation]) -> OrderedDict[str, Any]:
         """Run every test set's evaluator; results by dataset name."""
+        if isinstance(model, DistributedDataParallel):  # each process runs its share of the images by itself
+            model = model.module
         tested = FlipTest(model) if cfg.TEST.FLIP.ENABLED else model
         return OrderedDict(
             (name, inference_on_dataset(tested, loader, evaluator)) for name, (loader, evaluator) in evaluations.items()

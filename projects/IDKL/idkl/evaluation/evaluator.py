@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from fastreid.evaluation import DatasetEvaluator
 from fastreid.utils import comm
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from .scoring import check_sizes
 
 class FeatureCollector(DatasetEvaluator):
     """Collects the features of a test set in one buffer, in the order of its images.
+
+    With several processes each sees some images that follow one another, and the main one those that come first.
 
     Args:
         dataset: query images, then gallery images.
@@ -45,19 +48,23 @@ class FeatureCollector(DatasetEvaluator):
         self._filled = 0
 
     def process(self, inputs: dict[str, Any], outputs: Tensor) -> None:
-        if self._filled == 0:  # the images are shared out evenly over the processes
-            own = -(-len(self.images.paths) // comm.get_world_size())
-            self._buffer = torch.empty(own, outputs.shape[1], device=outputs.device)
+        if self._filled == 0:
+            self._buffer = torch.empty(len(self.images.paths), outputs.shape[1], device=outputs.device)
         self._buffer[self._filled : self._filled + len(outputs)] = outputs
         self._filled += len(outputs)
 
     def gather(self) -> Tensor | None:
         """Features float32 [N, D] of all images on the main process, on the model's device; None on the others."""
-        own = self._buffer[: self._filled]
-        if comm.get_world_size() == 1:
-            return own
-        parts = comm.gather(own.cpu())
-        return torch.cat(parts).to(own.device) if comm.is_main_process() else None
+        counts = comm.all_gather(self._filled)
+        if not comm.is_main_process():
+            if self._filled:
+                dist.send(self._buffer[: self._filled], dst=0)
+            return None
+        for rank, count in enumerate(counts[1:], 1):
+            if count:
+                dist.recv(self._buffer[self._filled : self._filled + count], src=rank)
+                self._filled += count
+        return self._buffer[: self._filled]
 
     def evaluate(self) -> OrderedDict[str, float]:
         """No figures: a collector only holds the features."""

@@ -10,11 +10,13 @@ from fastreid.modeling.backbones import build_backbone
 from fastreid.modeling.heads import build_heads
 from fastreid.modeling.meta_arch import META_ARCH_REGISTRY
 from fastreid.modeling.meta_arch.baseline import Baseline
+from fastreid.utils import comm
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
 
 from .criterion import IDKLCriterion
+from .gather import gather_batch
 from .head import IDKLOutput
 
 
@@ -31,6 +33,8 @@ class IDKL(Baseline):
         heads: turns the maps into what the criterion compares, and the shared map into an embedding.
         criterion: the losses.
         pixel_mean, pixel_std: of the images' three channels, 0..255.
+        gather: with several processes, take the losses over the rows of all instead of each over its own. fast-reid's
+            other meta-architectures always do the latter.
 
     Attributes:
         metrics: of the last training batch, detached scalars: how often identities and modalities were told right.
@@ -45,9 +49,11 @@ class IDKL(Baseline):
         criterion: IDKLCriterion,
         pixel_mean: list[float],
         pixel_std: list[float],
+        gather: bool,
     ) -> None:
         super().__init__(backbone=backbone, heads=heads, pixel_mean=pixel_mean, pixel_std=pixel_std)
         self.criterion = criterion
+        self.gather = gather
         self.metrics: dict[str, Tensor] = {}
         self._order_checked = False
 
@@ -66,6 +72,7 @@ class IDKL(Baseline):
             "criterion": criterion,
             "pixel_mean": cfg.MODEL.PIXEL_MEAN,
             "pixel_std": cfg.MODEL.PIXEL_STD,
+            "gather": cfg.MODEL.IDKL.GATHER,
         }
 
     def forward(self, batched_inputs: dict[str, Any] | Tensor) -> dict[str, Tensor] | Tensor:
@@ -79,6 +86,8 @@ class IDKL(Baseline):
             self._order_checked = True
         outputs = self.heads(features, targets)
         with torch.autocast(self.device.type, enabled=False):
+            if self.gather and comm.get_world_size() > 1:
+                outputs, targets, modalities = gather_batch(outputs, targets, modalities)
             self.metrics = _accuracies(outputs, targets, modalities)
             return self.criterion(outputs, targets, modalities)
 
