@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,6 +18,7 @@ from ..device import synchronize
 from ..engine.setup import set_precision
 from ..engine.train_step import TrainStep
 from ..engine.trainer import Trainer
+from ..modeling.map_tensors import map_tensors
 from .step_counts import StepCounts, count_step
 from .step_memory import StepMemory, step_memory
 
@@ -141,18 +141,3 @@ def count_memory_and_work(cfg: CfgNode) -> tuple[StepMemory, StepCounts] | None:
         return memory, count_step(model, batch, dtype)
     except DataDependentOutputException:
         return None
-
-
-def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
-    """A head's outputs, nested dataclasses, dictionaries and lists, with every tensor changed."""
-    if isinstance(value, Tensor):
-        return change(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{field.name: map_tensors(getattr(value, field.name), change) for field in fields(value)}
-        )
-    if isinstance(value, dict):
-        return {name: map_tensors(part, change) for name, part in value.items()}
-    if isinstance(value, list):
-        return [map_tensors(part, change) for part in value]
-    return value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +10,7 @@ from torch import Tensor
 from torch.autograd.function import Function
 
 from .head import IDKLOutput
+from .map_tensors import map_tensors
 
 
 def gather_batch(outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> tuple[IDKLOutput, Tensor, Tensor]:
@@ -28,22 +27,10 @@ def gather_batch(outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> tu
         The same of W processes: ``[2nW, columns]`` and ``[2nW]``, the visible rows of all, then the infrared rows.
     """
     own: list[Tensor] = []
-    _map(outputs, own.append)
+    map_tensors(outputs, own.append)
     gathered = iter(_GatherRows.apply(*own))
     labels = _rows_of_all(torch.stack([targets, modalities], dim=1))
-    return _map(outputs, lambda _: next(gathered)), labels[:, 0], labels[:, 1]
-
-
-def _map(value: Any, function: Callable[[Tensor], Any]) -> Any:
-    """``value``, made of data classes, lists, None and tensors, with the function's answer for each tensor."""
-    if value is None:
-        return None
-    if isinstance(value, Tensor):
-        return function(value)
-    if isinstance(value, list):
-        return [_map(item, function) for item in value]
-    names = [field.name for field in dataclasses.fields(value)]
-    return dataclasses.replace(value, **{name: _map(getattr(value, name), function) for name in names})
+    return map_tensors(outputs, lambda _: next(gathered)), labels[:, 0], labels[:, 1]
 
 
 class _GatherRows(Function):
