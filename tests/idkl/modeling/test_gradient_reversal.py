@@ -19,12 +19,12 @@ def test_a_confuser_learns_as_a_discriminator_does_and_teaches_the_opposite() ->
     confuser = modality_confuser(4, scale=1.0)
     discriminator = ModalityClassifier(4)
     discriminator.load_state_dict(confuser[1].state_dict())
-    x = torch.rand(6, 4, 3, 2)
+    x = torch.rand(6, 4)
     gradients = []
     for classifier in (confuser, discriminator):
-        feature_map = x.clone().requires_grad_()
-        loss = torch.nn.functional.cross_entropy(classifier(feature_map), torch.tensor([0, 0, 0, 1, 1, 1]))
-        gradients.append(torch.autograd.grad(loss, [feature_map, *classifier.parameters()]))
+        pooled = x.clone().requires_grad_()
+        loss = torch.nn.functional.cross_entropy(classifier(pooled), torch.tensor([0, 0, 0, 1, 1, 1]))
+        gradients.append(torch.autograd.grad(loss, [pooled, *classifier.parameters()]))
     assert torch.equal(gradients[0][0], -gradients[1][0]) and gradients[0][0].abs().max() > 0
     for own, other in zip(gradients[0][1:], gradients[1][1:], strict=True):
         assert torch.equal(own, other)
