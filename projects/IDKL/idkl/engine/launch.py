@@ -114,7 +114,7 @@ def _address(args: argparse.Namespace) -> tuple[str, int]:
 def _listen(host: str, port: int) -> dist.TCPStore:
     try:
         return dist.TCPStore(host, port, is_master=True, timeout=TIMEOUT, wait_for_workers=False)
-    except dist.DistError:
+    except RuntimeError:  # DistError, and plain on torch 2.6
         raise UserError(f"port {port} of --dist-url cannot be opened, it may be in use: give another one") from None
 
 
