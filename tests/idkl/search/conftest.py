@@ -1,8 +1,9 @@
-"""One thread for faiss, and an index of each kind, trained once."""
+"""One thread for faiss, an index of each kind, trained once, and Milvus or its stand-in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import faiss
 import numpy as np
@@ -13,6 +14,7 @@ from idkl.search import KINDS, SearchIndex
 from idkl.search.bench import clustered_vectors
 from idkl.search.kinds import plan_index, train_index
 from tests.idkl.search.made import images
+from tests.idkl.search.standin import real_or_stand_in, stand_in
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,3 +33,13 @@ def indexes(vectors: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Mapping
     entries = vectors[0]
     shown = images(len(entries))
     return {kind: SearchIndex(train_index(plan_index(kind, *entries.shape), entries), shown) for kind in KINDS}
+
+
+@pytest.fixture
+def pymilvus(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return real_or_stand_in(monkeypatch)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Any:
+    return stand_in(monkeypatch)

@@ -13,19 +13,9 @@ from idkl.search import FolderGallery, MilvusGallery, collection, milvus
 from idkl.search.bench import clustered_vectors
 from idkl.search.gallery import Gallery
 from tests.idkl.search.made import SMALL, local_gallery, unit, write_gallery
-from tests.idkl.search.standin import SERVER, real_or_stand_in, stand_in
+from tests.idkl.search.standin import SERVER
 
 GALLERY, QUERIES = clustered_vectors(300, 12)
-
-
-@pytest.fixture
-def pymilvus(monkeypatch: pytest.MonkeyPatch) -> Any:
-    return real_or_stand_in(monkeypatch)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Any:
-    return stand_in(monkeypatch)
 
 
 def collections(pymilvus: Any, gallery: MilvusGallery) -> list[str]:

@@ -14,17 +14,7 @@ from datasets_ext import UserError
 from idkl.evaluation.images import Images
 from idkl.search import MilvusGallery, milvus, plan_index
 from tests.idkl.search.made import SMALL, images, local_gallery, write_gallery
-from tests.idkl.search.standin import SERVER, real_or_stand_in, stand_in
-
-
-@pytest.fixture
-def pymilvus(monkeypatch: pytest.MonkeyPatch) -> Any:
-    return real_or_stand_in(monkeypatch)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Any:
-    return stand_in(monkeypatch)
+from tests.idkl.search.standin import SERVER
 
 
 @pytest.mark.parametrize(
