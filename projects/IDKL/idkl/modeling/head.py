@@ -103,22 +103,21 @@ class IDKLHead(nn.Module):
         """In training, both branches' maps to an :class:`IDKLOutput`; in evaluation, the shared map
         ``[B, D, h, w]`` to its BN-neck embedding ``[B, D]``."""
         if isinstance(features, Tensor):
-            return self.shared(self._pool(features)[:, :, None, None])
-        shared = {stage: self._pool(features.shared[stage]) for stage in _stages(self.confusers)}
-        specific = {stage: self._pool(features.specific[stage]) for stage in _stages(self.discriminators)}
+            return self.shared(self.pool(raise_half(features))[:, :, None, None])
+        # Pooling cubes its input, which half precision cannot hold: from here on in full, also under autocast.
+        shared_maps = {stage: raise_half(features.shared[stage]) for stage in _stages(self.confusers)}
+        specific_maps = {stage: raise_half(features.specific[stage]) for stage in _stages(self.discriminators)}
+        shared = {stage: self.pool(feature_map) for stage, feature_map in shared_maps.items()}
+        specific = {stage: self.pool(feature_map) for stage, feature_map in specific_maps.items()}
         return IDKLOutput(
             shared=_identify(self.shared, shared[4], targets),
             specific=_identify(self.specific, specific[4], targets),
             purifier=None
             if self.purifier is None
-            else self._purify(self.purifier.pooled(raise_half(features.specific[4]), specific[4]), targets),
+            else self._purify(self.purifier.pooled(specific_maps[4], specific[4]), targets),
             confusers=[confuser(shared[int(stage)]) for stage, confuser in self.confusers.items()],
             discriminators=[classifier(specific[int(stage)]) for stage, classifier in self.discriminators.items()],
         )
-
-    def _pool(self, feature_map: Tensor) -> Tensor:
-        # Pooling cubes its input, which half precision cannot hold: from here on in full, also under autocast.
-        return self.pool(raise_half(feature_map))
 
     def _purify(self, pooled: Purified, targets: Tensor | None) -> PurifierOutput:
         return PurifierOutput(
