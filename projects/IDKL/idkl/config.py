@@ -22,13 +22,23 @@ def add_idkl_config(cfg: CfgNode) -> None:
     idkl.STAGES = (4,)
     # Open in the paper: strength of the confuser's reversed gradient (eq. 2).
     idkl.REVERSAL_SCALE = 1.0
+    # Not in the paper: epochs over which that strength grows from 0, as in the domain-adversarial training that the
+    # reversal comes from; 0: it is constant.
+    idkl.REVERSAL_RAMP = 0.0
     # Reduction ratio r of the purifier's masks (section 3.2).
     idkl.PURIFIER_REDUCTION = 16
     # Open in the paper: what is distilled into the shared branch, the "purified" or the plain "specific" feature
     # (section 3.3). Without the purifier (WEIGHTS.IP 0) it is the specific one either way.
     idkl.TEACHER = "purified"
+    # Open in the paper: False lets the distillation's gradient flow into the teacher, too (eq. 17 and 19, which print
+    # no stop); True keeps it from there.
+    idkl.DETACH_TEACHER = False
     # "mean" over the rows of TGSA, CSA and MDR, so that no term grows with the batch; "sum" is what eq. 16-20 print.
     idkl.REDUCTION = "mean"
+    # How the graph affinities of TGSA and MDR are scaled (eq. 15).
+    idkl.AFFINITY = affinity = CfgNode()
+    affinity.NORMALIZE = False  # distances of features of length 1; the paper's are raw, and reach hundreds
+    affinity.TEMPERATURE = 1.0  # what distances are divided by before the softmax; 1 in the paper
     # With several processes: losses over the whole batch of all processes, with gradients, as one process computes
     # them; False: each process by itself.
     idkl.GATHER = True

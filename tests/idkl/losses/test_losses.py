@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from idkl.losses import (
@@ -81,6 +83,18 @@ def naive_reducing(reduced: Tensor, normalized: Tensor, targets: list[int], moda
 def test_affinity_is_softmax_of_distance(dtype: torch.dtype) -> None:
     a, b = features(5, 4, 0, dtype), features(7, 4, 1, dtype)
     assert np.allclose(graph_affinity(a, b), naive_affinity(a, b), rtol=DTYPES[dtype], atol=DTYPES[dtype])
+
+
+@given(st.booleans(), st.floats(0.05, 50), st.integers(0, 2**31))
+def test_affinity_of_scaled_distances(normalize: bool, temperature: float, seed: int) -> None:
+    a, b = features(4, 3, seed), features(5, 3, seed + 1)
+    x, y = ([[v / (math.hypot(*row) if normalize else 1) for v in row] for row in f.tolist()] for f in (a, b))
+    expected = [naive_softmax([math.dist(p, q) / temperature for q in y]) for p in x]
+    options = {"normalize": normalize, "temperature": temperature}
+    assert np.allclose(graph_affinity(a, b, **options), expected, rtol=1e-9, atol=1e-12)
+    # Scaling the features themselves says the same of the loss.
+    scaled = [(f / f.norm(dim=1, keepdim=True) if normalize else f) / temperature for f in (a, b[:4])]
+    assert tgsa_loss(a, b[:4], **options).item() == pytest.approx(tgsa_loss(*scaled).item(), rel=1e-6, abs=1e-12)
 
 
 def test_affinity_prefers_the_farthest_and_includes_self() -> None:

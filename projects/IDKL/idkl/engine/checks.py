@@ -29,6 +29,7 @@ POSITIVE = (
     "TEST.IMS_PER_BATCH",
     "DATALOADER.PREFETCH_FACTOR",
     "MODEL.BACKBONE.CHUNKS",
+    "MODEL.IDKL.AFFINITY.TEMPERATURE",
 )
 
 
@@ -51,6 +52,8 @@ def check_config(cfg: CfgNode) -> None:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
     if cfg.DATALOADER.NUM_WORKERS < 0:
         raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
+    if cfg.MODEL.IDKL.REVERSAL_RAMP < 0:
+        raise UserError(f"MODEL.IDKL.REVERSAL_RAMP is {cfg.MODEL.IDKL.REVERSAL_RAMP}: give epochs, or 0 for none")
     _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
     _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]

@@ -12,8 +12,10 @@ from typing import Any
 import tqdm
 from fastreid.engine import hooks
 from fastreid.engine.train_loop import HookBase
+from torch import nn
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from ..modeling.gradient_reversal import GradientReversal, ramp
 from .logs import LOGGERS
 
 
@@ -81,6 +83,27 @@ class WriterHook(hooks.PeriodicWriter):
         if step % self._period == 0 and step % self.trainer.iters_per_epoch != 0:
             for writer in self._writers:
                 writer.write()
+
+
+class ReversalRamp(HookBase):
+    """Lets a model's gradient reversal grow to its full strength over the first epochs.
+
+    The strength follows from the iteration alone, so that a resumed run has the one that it would have had.
+
+    Args:
+        model: whose every :class:`GradientReversal` is set before each step.
+        epochs: until the full strength.
+    """
+
+    def __init__(self, model: nn.Module, epochs: float) -> None:
+        reversals = [module for module in model.modules() if isinstance(module, GradientReversal)]
+        self._full = [(reversal, reversal.scale) for reversal in reversals]
+        self._epochs = epochs
+
+    def before_step(self) -> None:
+        share = ramp(self.trainer.iter / (self._epochs * self.trainer.iters_per_epoch))
+        for reversal, scale in self._full:
+            reversal.scale = scale * share
 
 
 class ProgressBar(HookBase):

@@ -30,7 +30,7 @@ from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
 from .checks import evaluation_methods
 from .data_parallel import data_parallel
-from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
+from .hooks import CheckpointHook, EvalHook, ProgressBar, ReversalRamp, WriterHook
 from .optimizer import LRScheduler, build_optimizer
 from .train_step import TrainStep
 from .trained_on import TrainingData
@@ -111,6 +111,8 @@ class Trainer(DefaultTrainer):
     def build_hooks(self) -> list[HookBase]:
         cfg = self.cfg
         built: list[HookBase] = [hooks.IterationTimer(), LRScheduler(self.optimizer, self.scheduler)]
+        if cfg.MODEL.IDKL.REVERSAL_RAMP > 0:
+            built.append(ReversalRamp(self.model, cfg.MODEL.IDKL.REVERSAL_RAMP))
         if cfg.TEST.PRECISE_BN.ENABLED:
             built.append(hooks.PreciseBN(self.model, self._precise_bn_loader(), cfg.TEST.PRECISE_BN.NUM_ITER))
         if len(cfg.MODEL.FREEZE_LAYERS) > 0 and cfg.SOLVER.FREEZE_ITERS > 0:

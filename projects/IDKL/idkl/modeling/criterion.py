@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -51,14 +52,28 @@ class IDKLCriterion:
     Args:
         weights: of the terms.
         teacher: what is distilled, "purified" or "specific".
+        detach_teacher: keep the distillation's gradient from the teacher.
         reduction: over the rows of TGSA, CSA and MDR, "mean" or "sum".
+        affinity: ``MODEL.IDKL.AFFINITY``, how the graphs of TGSA and MDR are scaled.
         identity: fast-reid's ``MODEL.LOSSES``, which sets the cross-entropy and the triplet loss.
     """
 
-    def __init__(self, weights: LossWeights, teacher: str, reduction: str, identity: CfgNode) -> None:
+    def __init__(
+        self,
+        weights: LossWeights,
+        teacher: str,
+        detach_teacher: bool,
+        reduction: str,
+        affinity: CfgNode,
+        identity: CfgNode,
+    ) -> None:
         self.weights = weights
         self.teacher = teacher
+        self.detach_teacher = detach_teacher
         self.reduction = reduction
+        self.graph_loss = functools.partial(
+            tgsa_loss, reduction=reduction, normalize=affinity.NORMALIZE, temperature=affinity.TEMPERATURE
+        )
         self.identity = identity
 
     @classmethod
@@ -71,7 +86,14 @@ class IDKLCriterion:
             raise UserError(f"MODEL.IDKL.REDUCTION {idkl.REDUCTION} is unknown: choose from {REDUCTIONS}")
         if unknown := [name for name in losses.NAME if name not in IDENTITY_LOSSES]:
             raise UserError(f"MODEL.LOSSES.NAME {unknown[0]}: IDKL's identity losses are {IDENTITY_LOSSES}")
-        return cls(LossWeights.from_config(idkl.WEIGHTS), idkl.TEACHER, idkl.REDUCTION, losses)
+        return cls(
+            LossWeights.from_config(idkl.WEIGHTS),
+            idkl.TEACHER,
+            idkl.DETACH_TEACHER,
+            idkl.REDUCTION,
+            idkl.AFFINITY,
+            losses,
+        )
 
     def __call__(self, outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the total loss.
@@ -121,10 +143,12 @@ class IDKLCriterion:
         student, teacher = outputs.shared, outputs.specific
         if outputs.purifier is not None and self.teacher == "purified":
             teacher = outputs.purifier.identity
+        if self.detach_teacher:
+            teacher = replace(teacher, feature=teacher.feature.detach(), logits=teacher.logits.detach())
         losses = {}
         if self.weights.tgsa > 0:
             pairs = zip(teacher.feature.chunk(2), student.feature.chunk(2), strict=True)
-            visible, infrared = (tgsa_loss(t, s, self.reduction) for t, s in pairs)
+            visible, infrared = (self.graph_loss(t, s) for t, s in pairs)
             losses["loss_tgsa"] = self.weights.tgsa * (visible + infrared)
         if self.weights.csa > 0:
             pairs = zip(student.logits.chunk(2), teacher.logits.chunk(2), strict=True)
@@ -137,7 +161,7 @@ class IDKLCriterion:
         if self.weights.mdr == 0:
             return {}
         (f_visible, f_infrared), (z_visible, z_infrared) = shared.feature.chunk(2), shared.logits.chunk(2)
-        graph = tgsa_loss(f_visible, f_infrared, self.reduction)
+        graph = self.graph_loss(f_visible, f_infrared)
         logits = logit_kl_loss(z_visible, z_infrared, self.reduction)
         return {"loss_mdr": self.weights.mdr * (graph + logits)}
 
