@@ -1,7 +1,7 @@
 """Who sees a cue: how far the cues of a person are those of one modality alone.
 
 Half way, at 0.5, the groups of :mod:`.identity` hold. Towards 0 more and more of the colours' brightnesses and of the
-infrared marks are seen by both modalities; towards 1 more and more shared cues by one only, for each person another one.
+infrared marks are seen by both modalities; towards 1 more and more shared cues by one only, for each person another.
 A hue stays invisible to an infrared camera, and the body and the cut of the garments stay visible to all.
 """
 
