@@ -1,10 +1,12 @@
 #!/usr/bin/env python
-"""Train one config over values of any keys, and report the mean and standard deviation over the runs.
+"""Train one config, or several side by side, over values of any keys, and report means and standard deviations.
 
     python tools/sweep.py --config-file projects/IDKL/configs/regdb.yml --over DATASETS.SPLIT 1-10 \\
         OUTPUT_DIR logs/regdb_splits
     python tools/sweep.py --config-file projects/IDKL/configs/sysu.yml --over SEED 1 2 3 \\
         --over MODEL.IDKL.WEIGHTS.TGSA 0 0.6 --gpus 0 1 OUTPUT_DIR logs/tgsa SOLVER.MAX_EPOCH 60
+    python tools/sweep.py --config-file projects/IDKL/configs/ablation/row1_base.yml projects/IDKL/configs/sysu.yml \\
+        --over SEED 1 2 3 OUTPUT_DIR logs/compare
 
 Several --over train every combination of their values. Flags come first; the overrides KEY VALUE KEY VALUE ...
 begin at the first config key that does not follow --over, and hold for all runs. OUTPUT_DIR is the sweep's folder,
@@ -15,7 +17,9 @@ stopped ones; values may be added to --over. Other keys or overrides need anothe
 not stop the others; the exit status is then 2, and the table says that it is incomplete.
 
 The table and sweep_results.json cover the values of the command. Means and population standard deviations are over
-runs that differ in SEED and DATASETS.SPLIT only; every value of another key is a group of its own.
+runs that differ in SEED and DATASETS.SPLIT only; every config and every value of another key is a group of its own.
+Below stand the differences of each group from the first one, run by run with the same seed and split.
+--plot draws a metric against the values of the one swept key with numbers, with its spread, as in Fig. 5 of the paper.
 """
 
 from __future__ import annotations
@@ -34,9 +38,11 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        usage="%(prog)s --config-file FILE --over KEY VALUE ... [--over ...] [--gpus N ...] [KEY VALUE ...]",
+        usage="%(prog)s --config-file FILE ... --over KEY VALUE ... [--over ...] [--gpus N ...] [KEY VALUE ...]",
     )
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="as for tools/train_net.py")
+    parser.add_argument(
+        "--config-file", required=True, nargs="+", metavar="FILE", help="as for tools/train_net.py; several: compare"
+    )
     parser.add_argument(
         "--over",
         required=True,

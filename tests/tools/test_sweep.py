@@ -68,7 +68,7 @@ def test_a_mistake_is_found_before_the_first_run(tmp_path: Path) -> None:
     assert not (tmp_path / "sweep").exists()
 
 
-def test_help_shows_the_two_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert capsys.readouterr().out.count("python tools/sweep.py --config-file") == 2
+    assert capsys.readouterr().out.count("python tools/sweep.py --config-file") == 3
