@@ -31,6 +31,9 @@ from pathlib import Path
 from datasets_ext.errors import run_program
 from idkl.engine.sweep import run_sweep
 from idkl.engine.sweep_plan import plan_sweep, split_overrides
+from idkl.engine.sweep_summary import SWEEP_RESULTS
+from idkl.visualization.canvas import check_format, save_figure
+from idkl.visualization.sweep import sweep_figure
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
-        usage="%(prog)s --config-file FILE ... --over KEY VALUE ... [--over ...] [--gpus N ...] [KEY VALUE ...]",
+        usage="%(prog)s --config-file FILE ... --over KEY VALUE ... [--over ...] [OPTION ...] [KEY VALUE ...]",
     )
     parser.add_argument(
         "--config-file", required=True, nargs="+", metavar="FILE", help="as for tools/train_net.py; several: compare"
@@ -51,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("KEY", "VALUE"),
         help="a config key and its values; 1-10 stands for the numbers 1 to 10",
     )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="PNG or PDF: a metric against the swept numbers")
     parser.add_argument(
         "--gpus",
         type=int,
@@ -66,7 +70,12 @@ def main(argv: list[str] | None = None) -> None:
     flags, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
     args = _parser().parse_args(flags)
     sweep = plan_sweep(args.config_file, args.over, overrides)
+    if args.plot:
+        check_format(args.plot)
     run_sweep(sweep, args.gpus, Path(__file__).with_name("train_net.py"))
+    if args.plot:
+        save_figure(sweep_figure([sweep.folder / SWEEP_RESULTS]), args.plot)
+        print(f"Plot: {args.plot}")
 
 
 if __name__ == "__main__":
