@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from idkl.modeling import GradientReversal
+from idkl.modeling.confusion import modality_confuser
 from idkl.modeling.gradient_reversal import ramp
-from idkl.modeling.modality_classifier import ModalityClassifier, modality_confuser
+from idkl.modeling.modality_classifier import ModalityClassifier
 
 
 def test_identity_forward_reversed_and_scaled_backward() -> None:
@@ -20,7 +21,7 @@ def test_identity_forward_reversed_and_scaled_backward() -> None:
 
 def test_a_confuser_learns_as_a_discriminator_does_and_teaches_the_opposite() -> None:
     torch.manual_seed(0)
-    confuser = modality_confuser(4, scale=1.0)
+    confuser = modality_confuser(ModalityClassifier(4), scale=1.0)
     discriminator = ModalityClassifier(4)
     discriminator.load_state_dict(confuser[1].state_dict())
     x = torch.rand(6, 4)

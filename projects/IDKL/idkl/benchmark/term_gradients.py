@@ -61,7 +61,9 @@ def measure_terms(cfg: CfgNode, steps: Sequence[int]) -> Iterator[tuple[int, Ste
     cfg.MODEL.HEADS.NUM_CLASSES = loader.dataset.num_classes
     model = Trainer.build_model(cfg).train()
     if not isinstance(model.backbone, DualStreamResNet):
-        raise UserError(f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME} has no two branches: give one of IDKL's configs")
+        raise UserError(
+            f"MODEL.BACKBONE.NAME {cfg.MODEL.BACKBONE.NAME} has no two branches: give one of IDKL's configs"
+        )
     optimizer = Trainer.build_optimizer(cfg, model)
     outputs: list[IDKLOutput] = []
     model.heads.register_forward_hook(lambda module, inputs, output: outputs.append(output))

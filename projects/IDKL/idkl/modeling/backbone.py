@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from fastreid.config import CfgNode
@@ -14,11 +15,14 @@ from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
 
+from .choice import chosen
 from .pretrained import load_pretrained
 from .recompute import recomputed
 from .resnet10 import build_resnet10
 
 STAGES = (3, 4)  # the stages that each branch has of its own
+# How the stem's max-pooling windows lie: as in fast-reid, or as in torchvision.
+MAX_POOLS: dict[str, dict[str, Any]] = {"ceil": {"ceil_mode": True}, "padded": {"padding": 1}}
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,8 @@ def build_dual_stream_resnet_backbone(cfg: CfgNode) -> DualStreamResNet:
     plain = cfg.clone()
     plain.defrost()
     plain.MODEL.BACKBONE.PRETRAIN = False
-    build = build_resnet10 if plain.MODEL.BACKBONE.DEPTH == "10x" else build_resnet_backbone
-    resnet = build(plain)
+    resnet = (build_resnet10 if cfg.MODEL.BACKBONE.DEPTH == "10x" else build_resnet_backbone)(plain)
+    resnet.maxpool = nn.MaxPool2d(3, 2, **chosen("MODEL.BACKBONE.MAX_POOL", cfg.MODEL.BACKBONE.MAX_POOL, MAX_POOLS))
     if cfg.MODEL.BACKBONE.PRETRAIN:
         load_pretrained(resnet, cfg.MODEL.BACKBONE)
     return DualStreamResNet(resnet, cfg.MODEL.BACKBONE.CHECKPOINT_STAGES, cfg.MODEL.BACKBONE.CHUNKS)
