@@ -5,9 +5,9 @@
     python tools/diagnose.py --config-file projects/IDKL/configs/quick.yml --steps 0 50 200 \\
         MODEL.IDKL.AFFINITY.NORMALIZE True
 
-Trains as the config says, writes nothing, and prints one table a step: each weighted term, the norm of its gradient into
-the stem (Theta), the shared (Phi) and the specific branch (Psi), and the cosine between its gradient and the shared
-branch's own identity loss, below 0 where the two work against each other. Overrides KEY VALUE may follow.
+Trains as the config says, writes nothing, and prints one table a step: each weighted term, the norm of its gradient
+into the stem (Theta), the shared (Phi) and the specific branch (Psi), and the cosine between its gradient and that of
+the shared branch's own identity loss, below 0 where the two work against each other. Overrides KEY VALUE may follow.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def measure_terms(cfg: CfgNode, steps: Sequence[int]) -> Iterator[tuple[int, Ste
         )
     optimizer = Trainer.build_optimizer(cfg, model)
     outputs: list[IDKLOutput] = []
-    model.heads.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    model.get_submodule("heads").register_forward_hook(lambda module, inputs, output: outputs.append(output))
     for step, batch in zip(range(max(steps) + 1), loader, strict=False):
         losses = model(batch)
         if step in steps:

@@ -49,7 +49,8 @@ class Sweep:
 
 
 def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part a command line where its overrides begin: at the first config key that does not follow ``--over``.
+    """Part a command line where its overrides begin: at the first config key that follows neither ``--over`` nor
+    ``--between``.
 
     A word is taken as a key when it is one of fast-reid's or ours, or has the form ``ABC.DEF``; no value does.
 
@@ -62,7 +63,8 @@ def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     starts = (
         index
         for index, word in enumerate(words)
-        if (word in simple or re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+", word)) and words[index - 1] != "--over"
+        if (word in simple or re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+", word))
+        and words[index - 1] not in ("--over", "--between")
     )
     start = next(starts, len(words))
     flags, overrides = list(words[:start]), list(words[start:])
