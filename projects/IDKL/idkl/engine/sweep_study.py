@@ -47,11 +47,13 @@ def study_sweeps(
         return mean_map(own / SWEEP_RESULTS)
 
     study = run_study(score, ranges, trials, folder)
-    done = sorted((trial for trial in study.trials if trial.value is not None), key=lambda trial: -trial.value)
-    lines = [[trial.number, f"{trial.value:.2f}", *(f"{trial.params[key]:.4g}" for key in ranges)] for trial in done]
-    print(
-        f"\nTrials, best first (mAP in percent)\n\n{tabulate(lines, ['trial', 'mAP', *ranges], disable_numparse=True)}"
-    )
+    scores = {trial.number: trial.value for trial in study.trials if trial.value is not None}
+    lines = [
+        [number, f"{reached:.2f}", *(f"{study.trials[number].params[key]:.4g}" for key in ranges)]
+        for number, reached in sorted(scores.items(), key=lambda pair: -pair[1])
+    ]
+    table = tabulate(lines, ["trial", "mAP", *ranges], disable_numparse=True)
+    print(f"\nTrials, best first (mAP in percent)\n\n{table}")
     print("\nThese values are chosen by their test score: a figure to report needs other identities or another split")
 
 
