@@ -82,6 +82,13 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
             "CHUNKS 2: only build_dual_stream_resnet_backbone has it; set it to 1",
         ),
         (["MODEL.BACKBONE.CHECKPOINT_STAGES", "(1,)", "MODEL.COMPILE", "True"], "compiled: set MODEL.COMPILE False"),
+        (
+            ["MODEL.BACKBONE.MAX_POOL", "padded", "MODEL.BACKBONE.NAME", "build_resnet_backbone"],
+            "MAX_POOL padded: only build_dual_stream_resnet_backbone has it; set it to ceil",
+        ),
+        (["MODEL.IDKL.AFFINITY.TEMPERATURE", "0"], "AFFINITY.TEMPERATURE is 0.0: give a number above 0"),
+        (["MODEL.IDKL.REVERSAL_RAMP", "-1"], "REVERSAL_RAMP is -1.0: give epochs, or 0 for none"),
+        (["MODEL.IDKL.REVERSAL_RAMP", "9", "MODEL.IDKL.CONFUSER", "rolled"], "a rolled confuser reverses nothing"),
         (["INPUT.AFFINE.ENABLED", "True"], "INPUT.AFFINE.ENABLED True is not possible"),
         (["MODEL.BACKBONE.NORM", "syncBN"], "MODEL.BACKBONE.NORM syncBN: set it BN, which several processes"),
         (["MODEL.HEADS.NORM", "syncBN"], "MODEL.HEADS.NORM syncBN: set it BN"),
