@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -85,6 +85,7 @@ def test_affinity_is_softmax_of_distance(dtype: torch.dtype) -> None:
     assert np.allclose(graph_affinity(a, b), naive_affinity(a, b), rtol=DTYPES[dtype], atol=DTYPES[dtype])
 
 
+@settings(deadline=None)
 @given(st.booleans(), st.floats(0.05, 50), st.integers(0, 2**31))
 def test_affinity_of_scaled_distances(normalize: bool, temperature: float, seed: int) -> None:
     a, b = features(4, 3, seed), features(5, 3, seed + 1)

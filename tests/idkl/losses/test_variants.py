@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -96,6 +96,7 @@ def test_logits_of_an_identity_together(dtype: torch.dtype) -> None:
     )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(2, 5))
 def test_images_of_an_identity_in_any_order(seed: int, images: int) -> None:
     p, q = features(2 * images, 3, seed), features(2 * images, 3, seed + 1)
