@@ -87,6 +87,7 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
             "MAX_POOL padded: only build_dual_stream_resnet_backbone has it; set it to ceil",
         ),
         (["MODEL.IDKL.AFFINITY.TEMPERATURE", "0"], "AFFINITY.TEMPERATURE is 0.0: give a number above 0"),
+        (["INPUT.CHANNEL_EXCHANGE", "2"], "INPUT.CHANNEL_EXCHANGE is 2.0: give a share from 0 to 1"),
         (["MODEL.IDKL.REVERSAL_RAMP", "-1"], "REVERSAL_RAMP is -1.0: give epochs, or 0 for none"),
         (["MODEL.IDKL.REVERSAL_RAMP", "9", "MODEL.IDKL.CONFUSER", "rolled"], "a rolled confuser reverses nothing"),
         (["INPUT.AFFINE.ENABLED", "True"], "INPUT.AFFINE.ENABLED True is not possible"),
