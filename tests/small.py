@@ -17,6 +17,13 @@ SMALL = [
     *("SOLVER.IMS_PER_BATCH", 8, "DATALOADER.NUM_INSTANCE", 4, "DATALOADER.NUM_WORKERS", 0),
 ]
 
+# What makes a preset of the released code as small, without dropout.
+SMALL_RELEASED = [
+    *("MODEL.DEVICE", "cpu", "MODEL.HEADS.NUM_CLASSES", 5, *SMALL),
+    *("MODEL.BACKBONE.DEPTH", "18x", "MODEL.BACKBONE.FEAT_DIM", 512, "MODEL.BACKBONE.PRETRAIN", False),
+    *("MODEL.IDKL.MODALITY.HIDDEN", (24, 12), "MODEL.IDKL.MODALITY.DROPOUT", 0.0),
+]
+
 
 def make_batch(
     identities: int = 2, per_modality: int = 2, dtype: torch.dtype = torch.float32

@@ -16,7 +16,7 @@ from idkl.modeling import DualStreamFeatures
 from idkl.modeling.confusion import rolled_labels
 from idkl.modeling.criterion import IDKLCriterion
 from tests.idkl.losses.test_losses import naive_kl, naive_softmax
-from tests.small import CONFIGS, SMALL, make_batch
+from tests.small import CONFIGS, SMALL_RELEASED, make_batch
 from tests.test_configs import load
 
 IDENTITIES, IMAGES = 3, 3  # an odd number of rows a modality
@@ -28,9 +28,7 @@ Rows = list[list[float]]
 def cfg() -> CfgNode:
     """The preset at a size for tests, without dropout."""
     cfg = load(CONFIGS / "released" / "sysu.yml")
-    small = ["MODEL.BACKBONE.DEPTH", "18x", "MODEL.BACKBONE.FEAT_DIM", 512, "MODEL.BACKBONE.PRETRAIN", False, *SMALL]
-    sizes = ["MODEL.IDKL.MODALITY.HIDDEN", (24, 12), "MODEL.IDKL.MODALITY.DROPOUT", 0.0]
-    cfg.merge_from_list(["MODEL.DEVICE", "cpu", "MODEL.HEADS.NUM_CLASSES", 5, *small, *sizes])
+    cfg.merge_from_list(SMALL_RELEASED)
     return cfg
 
 
