@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from fastreid.config import CfgNode, get_cfg
+
+from idkl import add_idkl_config
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "projects" / "IDKL" / "configs"
@@ -23,6 +26,14 @@ SMALL_RELEASED = [
     *("MODEL.BACKBONE.DEPTH", "18x", "MODEL.BACKBONE.FEAT_DIM", 512, "MODEL.BACKBONE.PRETRAIN", False),
     *("MODEL.IDKL.MODALITY.HIDDEN", (24, 12), "MODEL.IDKL.MODALITY.DROPOUT", 0.0),
 ]
+
+
+def load(path: Path) -> CfgNode:
+    """A shipped config as it is written."""
+    cfg = get_cfg()
+    add_idkl_config(cfg)
+    cfg.merge_from_file(str(path))
+    return cfg
 
 
 def make_batch(

@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fastreid.config import CfgNode, get_cfg
 from fastreid.modeling.meta_arch import build_model
 
-from idkl import add_idkl_config
-from tests.small import CONFIGS, make_batch
-
-
-def load(path: Path) -> CfgNode:
-    cfg = get_cfg()
-    add_idkl_config(cfg)
-    cfg.merge_from_file(str(path))
-    return cfg
+from tests.small import CONFIGS, load, make_batch
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yml")), ids=lambda path: path.stem)

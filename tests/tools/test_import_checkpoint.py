@@ -12,8 +12,7 @@ from torchvision.models import resnet50
 from datasets_ext import UserError
 from idkl.engine.main import load_model
 from idkl.engine.released_layout import place
-from tests.small import CONFIGS
-from tests.test_configs import load
+from tests.small import CONFIGS, load
 from tools import import_checkpoint
 
 CLASSES, DIM = 7, 2048

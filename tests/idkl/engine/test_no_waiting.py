@@ -13,8 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from idkl.benchmark.measured_step import SyntheticLoader
 from idkl.engine.train_step import TrainStep
 from idkl.engine.trainer import Trainer
-from tests.small import CONFIGS, SMALL_RELEASED
-from tests.test_configs import load
+from tests.small import CONFIGS, SMALL_RELEASED, load
 
 # What hands a tensor's value, or a size that depends on it, to Python: on a GPU each of them waits for all work so far.
 LOOKS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "masked_select", "_unique2", "unique_dim"}

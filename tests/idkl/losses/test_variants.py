@@ -21,7 +21,7 @@ from idkl.losses import (
     tgsa_loss,
 )
 from idkl.losses.penalty import PENALTIES
-from tests.idkl.losses.test_losses import features, naive_affinity, naive_kl, naive_logit_kl, naive_softmax
+from tests.idkl.losses.naive import features, naive_affinity, naive_kl, naive_logit_kl, naive_softmax
 
 TARGETS = torch.tensor([4, 9, 4, 2, 9, 4])  # not in order, and unequally many
 Rows = list[list[float]]

@@ -15,9 +15,8 @@ from datasets_ext.errors import UserError
 from idkl.modeling import DualStreamFeatures
 from idkl.modeling.confusion import rolled_labels
 from idkl.modeling.criterion import IDKLCriterion
-from tests.idkl.losses.test_losses import naive_kl, naive_softmax
-from tests.small import CONFIGS, SMALL_RELEASED, make_batch
-from tests.test_configs import load
+from tests.idkl.losses.naive import naive_kl, naive_softmax
+from tests.small import CONFIGS, SMALL_RELEASED, load, make_batch
 
 IDENTITIES, IMAGES = 3, 3  # an odd number of rows a modality
 ROWS = IDENTITIES * IMAGES
