@@ -18,7 +18,7 @@ def add_idkl_config(cfg: CfgNode) -> None:
     # statistics are updated once a part.
     cfg.MODEL.BACKBONE.CHUNKS = 1
     # Where the stem's 3x3 max-pooling windows lie: "ceil" from the first pixel on, as in fast-reid, or "padded" by a
-    # pixel on every side, as in torchvision, whose ImageNet weights all start from, and in the authors' released code.
+    # pixel on every side, as in torchvision and in the authors' released code.
     cfg.MODEL.BACKBONE.MAX_POOL = "ceil"
     cfg.MODEL.IDKL = idkl = CfgNode()
     # Open in the paper: what a modality discriminator and confuser are.

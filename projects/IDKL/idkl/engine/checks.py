@@ -52,6 +52,8 @@ def check_config(cfg: CfgNode) -> None:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
     if cfg.DATALOADER.NUM_WORKERS < 0:
         raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
+    if not 0 <= cfg.INPUT.CHANNEL_EXCHANGE <= 1:
+        raise UserError(f"INPUT.CHANNEL_EXCHANGE is {cfg.INPUT.CHANNEL_EXCHANGE}: give a share from 0 to 1")
     if cfg.MODEL.IDKL.REVERSAL_RAMP < 0:
         raise UserError(f"MODEL.IDKL.REVERSAL_RAMP is {cfg.MODEL.IDKL.REVERSAL_RAMP}: give epochs, or 0 for none")
     if cfg.MODEL.IDKL.REVERSAL_RAMP > 0 and cfg.MODEL.IDKL.CONFUSER != "reversal":

@@ -13,7 +13,7 @@ from torch import nn
 from datasets_ext.errors import UserError
 
 from ..evaluation.results import format_table
-from .checkpoint import count_classes, load_weights, read_checkpoint
+from .checkpoint import load_weights, read_checkpoint, sizes_of
 from .launch import launch
 from .setup import load_config, start_run
 from .trained_on import check_split
@@ -69,7 +69,7 @@ def evaluate_only(cfg: CfgNode) -> None:
 
 
 def load_model(cfg: CfgNode) -> nn.Module:
-    """The model of the checkpoint ``MODEL.WEIGHTS``, for ``DATASETS.TESTS``; its class count is taken from it.
+    """The model of the checkpoint ``MODEL.WEIGHTS``, for ``DATASETS.TESTS``; what sizes it decides are taken from it.
 
     Raises:
         UserError: no checkpoint is named, it does not fit, or it was trained on another split of what is tested.
@@ -83,7 +83,7 @@ def load_model(cfg: CfgNode) -> nn.Module:
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN = False
-    cfg.MODEL.HEADS.NUM_CLASSES = count_classes(weights)
+    cfg.merge_from_list(sizes_of(weights))
     model = Trainer.build_model(cfg)
     load_weights(model, weights)
     return model

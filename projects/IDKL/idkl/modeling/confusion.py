@@ -28,7 +28,7 @@ def rolled_labels(modalities: Tensor) -> Tensor:
     """Labels 0, 1, 0, 1, ... along the rows, rolled on by one row: 1, 0, 1, 0, ...; int ``[B]``, like ``modalities``.
 
     Half of each modality's rows (of an even number) gets either label: who learns them forgets the modality. It is
-    the literal reading of "alternating, rolled modality labels", which is all that is published of them.
+    the literal reading of "alternating, rolled modality labels", which is all that is known of them here.
     """
     return torch.arange(1, len(modalities) + 1, device=modalities.device, dtype=modalities.dtype) % NUM_MODALITIES
 

@@ -39,8 +39,8 @@ class ModalityClassifier(nn.Module):
 class ModalityMLP(nn.Module):
     """Tells visible from infrared by a BN-neck feature, with three linear layers, as the authors' released code does.
 
-    Each hidden layer is followed by BN, ReLU and dropout, in this order. Which activation it is, and the sizes of the
-    layers, are not published; the latter are taken from a checkpoint that is imported.
+    Each hidden layer is followed by BN, ReLU and dropout, in this order. Which activation it is there, and how
+    large the layers are, is not known here; an imported checkpoint brings its sizes.
 
     Args:
         channels: of the feature.
