@@ -70,7 +70,8 @@ def main(argv: list[str] | None = None) -> None:
     if args.what == "fig6":
         print("Draw it: python tools/visualize.py tsne --run RUN ..., with run folders of the sweeps above")
     differing = reproduce.changed(sweeps, overrides)
-    data = [f"data: people drawn by tools/generate_dataset.py, {reproduce.GENERATED}"] if args.dataset != "real" else []
+    people = ", ".join(f"{name} {value}" for name, value in reproduce.GENERATED.items())
+    data = [f"data: people drawn by tools/generate_dataset.py, {people}"] if args.dataset == "generated" else []
     for line in [*data, *differing]:
         print(f"differs: {line}")
 
