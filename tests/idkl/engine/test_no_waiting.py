@@ -42,7 +42,8 @@ def test_the_watch_sees_a_look() -> None:
 @pytest.mark.parametrize("amp", [None, torch.bfloat16])
 def test_no_operation_of_a_step_looks_at_a_value(cfg: CfgNode, amp: torch.dtype | None) -> None:
     model = Trainer.build_model(cfg).train()
-    step = TrainStep(model, SyntheticLoader(cfg), Trainer.build_optimizer(cfg, model), amp)
+    optimizer = Trainer.build_optimizer(cfg, model)
+    step = TrainStep(model, SyntheticLoader(cfg), optimizer, amp, lambda *_: None, looks=False)
     with EventStorage():
         step.iter = 0
         step.run_step()  # the first one checks the order of the batch

@@ -8,16 +8,18 @@ from pathlib import Path
 
 from fastreid.config import CfgNode
 from fastreid.engine import default_argument_parser
+from fastreid.utils import comm
 from torch import nn
 
 from datasets_ext.errors import UserError
 
-from ..evaluation.results import format_table
-from .checkpoint import count_classes, load_weights, read_checkpoint
+from ..evaluation.results import format_table, read_results
+from .checkpoint_file import read_checkpoint
 from .launch import launch
-from .setup import load_config, start_run
+from .load_weights import count_classes, load_weights
+from .setup import load_config, start_run, write_config
 from .trained_on import check_split
-from .trainer import RESULTS, Trainer, collect_rows
+from .trainer import RESULTS, UNTRAINED_RESULTS, Trainer, collect_rows
 
 logger = logging.getLogger(__name__)
 
@@ -48,12 +50,13 @@ def train(cfg: CfgNode, resume: bool) -> None:
     """Train, evaluate, and say where everything is."""
     trainer = Trainer(cfg)
     trainer.resume_or_load(resume=resume)
+    write_config(cfg)
     trainer.train()
     folder = Path(cfg.OUTPUT_DIR)
-    if trainer.untrained_rows:
-        rows = collect_rows(trainer.evaluations)
-        models = ["untrained"] * len(trainer.untrained_rows) + ["trained"] * len(rows)
-        logger.info("Untrained and trained\n%s", format_table([*trainer.untrained_rows, *rows], models))
+    if cfg.TEST.EVAL_START and comm.is_main_process():
+        untrained, rows = read_results(folder / UNTRAINED_RESULTS), collect_rows(trainer.evaluations)
+        models = ["untrained"] * len(untrained) + ["trained"] * len(rows)
+        logger.info("Untrained and trained\n%s", format_table([*untrained, *rows], models))
     logger.info(
         "Files in %s: %s, metrics.json, log.txt, config.yaml, model_final.pth, model_best.pth, TensorBoard events",
         folder,
@@ -86,4 +89,5 @@ def load_model(cfg: CfgNode) -> nn.Module:
     cfg.MODEL.HEADS.NUM_CLASSES = count_classes(weights)
     model = Trainer.build_model(cfg)
     load_weights(model, weights)
+    logger.info("All %d parameters of the model loaded from %s", len(weights), path)
     return model
