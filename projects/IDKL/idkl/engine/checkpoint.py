@@ -75,8 +75,8 @@ class SafeCheckpointer(Checkpointer):
         sound = newest_sound(folder)
         if sound is None:
             raise UserError(
-                f"{pointer} names no checkpoint of that folder, and it holds no sound one to go on from: choose another "
-                "OUTPUT_DIR to begin anew"
+                f"{pointer} names no checkpoint of that folder, and it holds no sound one to go on from: choose "
+                "another OUTPUT_DIR to begin anew"
             )
         path, iteration = sound
         self.logger.warning("%s names no checkpoint of that folder: taking %s, iteration %d", pointer, path, iteration)

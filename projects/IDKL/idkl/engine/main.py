@@ -17,6 +17,7 @@ from ..evaluation.results import format_table, read_results
 from .checkpoint_file import read_checkpoint
 from .launch import launch
 from .load_weights import count_classes, load_weights
+from .run_folder import taken
 from .setup import load_config, start_run, write_config
 from .trained_on import check_split
 from .trainer import RESULTS, UNTRAINED_RESULTS, Trainer, collect_rows
@@ -48,11 +49,12 @@ def run(args: argparse.Namespace) -> None:
 
 def train(cfg: CfgNode, resume: bool) -> None:
     """Train, evaluate, and say where everything is."""
-    trainer = Trainer(cfg)
-    trainer.resume_or_load(resume=resume)
-    write_config(cfg)
-    trainer.train()
     folder = Path(cfg.OUTPUT_DIR)
+    with taken(folder):
+        trainer = Trainer(cfg)
+        trainer.resume_or_load(resume=resume)
+        write_config(cfg)
+        trainer.train()
     if cfg.TEST.EVAL_START and comm.is_main_process():
         untrained, rows = read_results(folder / UNTRAINED_RESULTS), collect_rows(trainer.evaluations)
         models = ["untrained"] * len(untrained) + ["trained"] * len(rows)
