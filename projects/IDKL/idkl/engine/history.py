@@ -16,6 +16,8 @@ from .writers import WINDOW
 
 History = dict[str, dict[str, Any]]
 
+SPEED = "time"  # of a step: another process, maybe on another machine, has its own
+
 
 def history_of(storage: EventStorage) -> History:
     """The last values of every scalar, with their iterations."""
@@ -25,6 +27,7 @@ def history_of(storage: EventStorage) -> History:
             "smoothed": storage.smoothing_hints()[name],
         }
         for name, buffer in storage.histories().items()
+        if name != SPEED
     }
 
 
