@@ -42,6 +42,28 @@ def test_results_are_found_by_their_bytes(tmp_path: Path) -> None:
     assert sessions_of(results) == (sessions, None)
 
 
+def test_results_are_of_the_session_of_their_own_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = tmp_path / "results.json"
+    begin_session(tmp_path / PROVENANCE, {"kind": "training"}, goes_on=False)
+    with monkeypatch.context() as patch:  # an evaluation into the same folder while the training runs
+        patch.setattr("idkl.engine.provenance.file._PROCESS", "another")
+        begin_session(tmp_path / PROVENANCE, {"kind": "evaluation"}, goes_on=True)
+    keep_results([make_row("all", 10.0)], results)
+    sessions, writer = sessions_of(results)
+    assert len(sessions) == 2 and writer == sessions[0]
+    with monkeypatch.context() as patch:
+        patch.setattr("idkl.engine.provenance.file._PROCESS", "a third")
+        keep_results([make_row("all", 20.0)], results)
+    assert sessions_of(results) == (sessions, None)
+
+
+def test_a_record_damaged_meanwhile_does_not_end_a_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / PROVENANCE).write_text("{")
+    keep_results([make_row("all", 10.0)], tmp_path / "results.json")
+    assert (tmp_path / "results.json").is_file() and (tmp_path / PROVENANCE).read_text() == "{"
+    assert "is not recorded" in caplog.text and "is damaged" in caplog.text
+
+
 def test_a_file_of_its_own_for_results_of_no_run(tmp_path: Path) -> None:
     keep_alone([make_row("all", 1.0)], tmp_path / "out.json", {"kind": "features"})
     assert {path.name for path in tmp_path.iterdir()} == {"out.json", "out.provenance.json"}

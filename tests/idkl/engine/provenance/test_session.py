@@ -6,9 +6,10 @@ import getpass
 import hashlib
 import json
 import os
+import platform
 import shutil
 import socket
-from collections.abc import Callable
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,6 @@ from idkl.engine.provenance import (
 from idkl.evaluation import PROTOCOLS, Images, ReRanking
 from idkl.evaluation.features import write_features
 from tests.small import CONFIGS, SMALL
-
-Config = Callable[..., Any]
 
 
 @pytest.fixture
@@ -64,12 +63,16 @@ def test_a_training(copy: Path, tmp_path: Path) -> None:
 
 
 def test_it_names_no_user_and_no_machine(copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name in ((socket, "gethostname"), (platform, "node"), (getpass, "getuser")):
+        monkeypatch.setattr(module, name, lambda: "secret-name")
+    for variable in ("USER", "LOGNAME", "HOSTNAME"):
+        monkeypatch.setenv(variable, "secret-name")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", [str(tmp_path / "own.py"), str(tmp_path / "x.yml")])
     session = training_session(config("OUTPUT_DIR", tmp_path / "run"), 0)
+    assert session["config"]["OUTPUT_DIR"] == "~/run" and session["command"] == "python own.py ~/x.yml"
     text = json.dumps(session)
-    assert session["config"]["OUTPUT_DIR"] == "~/run" and str(tmp_path) not in text
-    assert socket.gethostname() not in text
-    assert getpass.getuser() in ("root", "") or getpass.getuser() not in text
+    assert str(tmp_path) not in text and "secret-name" not in text
 
 
 def parts(cfg: Any) -> tuple[Any, Any, Any]:
