@@ -32,6 +32,12 @@ def test_only_a_better_epoch_takes_its_place() -> None:
     assert (best.epoch, best.metric, best.rows) == (4, 12.5, rows(12.5))
 
 
+def test_the_best_epoch_evaluated_again_stays_the_best() -> None:
+    best = evaluated(10.0, 12.0)
+    assert best.update(1, rows(12.0), 12.0) and best.epoch == 1
+    assert not best.update(0, rows(10.0), 10.0)
+
+
 def test_a_first_epoch_that_finds_nobody_is_a_choice() -> None:
     assert BestEpoch("SYSU_MM01").update(0, rows(0.0), 0.0)
 
