@@ -18,33 +18,33 @@ from torch import nn
 from idkl.engine.checkpoint import SafeCheckpointer
 from idkl.engine.hooks import CheckpointHook, EvalHook, LayerFreeze, ProgressBar
 from idkl.engine.logs import start_logging
+from idkl.engine.selection import BestEpoch
 from idkl.engine.trained_on import TrainingData
+from idkl.evaluation.results import LABELS
 
 
 def run_epochs(
     folder: Path, metrics: dict[int, float], epochs: int, period: int, keep: int, iterations: int = 0
-) -> CheckpointHook:
+) -> BestEpoch:
     """Drive the hook through epochs of 10 steps, with the given evaluations by epoch."""
 
     def state(epochs: int, steps: int) -> dict[str, object]:
-        return {"epoch": epochs - 1, "iteration": steps, "best": hook.best}
+        return {"epoch": epochs - 1, "iteration": steps, "best": best.state_dict()}
 
+    best = BestEpoch("SYSU_MM01")
     checkpointer = SafeCheckpointer(nn.Linear(1, 1), str(folder), TrainingData(frozenset(), 1, []))
     hook = CheckpointHook(checkpointer, state, period, iterations, keep)
-    cfg = SimpleNamespace(DATASETS=SimpleNamespace(TESTS=("SYSU_MM01",)))
-    with EventStorage() as storage:
-        hook.trainer = SimpleNamespace(max_epoch=epochs, iters_per_epoch=10, cfg=cfg, storage=storage, epoch=0)
-        hook.before_train()
-        for epoch in range(epochs):
-            hook.trainer.epoch = epoch
-            for step in range(10 * epoch, 10 * epoch + 10):
-                hook.trainer.iter = storage.iter = step
-                hook.after_step()
-            hook.trainer.iter = 10 * epoch + 10
-            if epoch in metrics:
-                storage.put_scalar("metric", metrics[epoch], smoothing_hint=False)
-            hook.after_epoch()
-    return hook
+    hook.trainer = SimpleNamespace(max_epoch=epochs, iters_per_epoch=10, best=best)
+    for epoch in range(epochs):
+        hook.trainer.epoch = epoch
+        for step in range(10 * epoch, 10 * epoch + 10):
+            hook.trainer.iter = step
+            hook.after_step()
+        hook.trainer.iter = 10 * epoch + 10
+        if epoch in metrics:
+            best.update(epoch, [dict.fromkeys(LABELS, 1)], metrics[epoch])
+        hook.after_epoch()
+    return best
 
 
 def best_epoch(folder: Path) -> int:
@@ -52,8 +52,8 @@ def best_epoch(folder: Path) -> int:
 
 
 def test_best_is_judged_on_fresh_evaluations_only(tmp_path: Path) -> None:
-    hook = run_epochs(tmp_path, {1: 30.0, 3: 20.0}, epochs=5, period=1, keep=2)
-    assert best_epoch(tmp_path) == 1 and hook.best["metric"] == 30.0
+    best = run_epochs(tmp_path, {1: 30.0, 3: 20.0}, epochs=5, period=1, keep=2)
+    assert best_epoch(tmp_path) == 1 and best.metric == 30.0
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"model_0002.pth", "model_0003.pth", "model_best.pth", "model_final.pth", "last_checkpoint"}
     assert (tmp_path / "last_checkpoint").read_text() == "model_final.pth"

@@ -63,8 +63,7 @@ class CheckpointHook(HookBase):
     """Saves every ``period`` epochs, every ``iterations`` steps, and at the end; keeps the newest ``keep`` of these
     files, the best and the final one.
 
-    The best is judged on a fresh evaluation only, and the value to beat is saved with every checkpoint. It stands
-    after all hooks that change a state, and runs in every process, since each adds its random state.
+    It stands after all hooks that change a state, and runs in every process, since each adds its random state.
 
     Args:
         state: what a checkpoint says beside the model and its optimizer, given how many epochs have ended and how many
@@ -85,11 +84,6 @@ class CheckpointHook(HookBase):
         self._period = period
         self._iterations = iterations
         self._keep = keep
-        self.best: dict[str, Any] = {"metric": -1.0}
-
-    def before_train(self) -> None:
-        tests = self.trainer.cfg.DATASETS.TESTS
-        self._metric_name = "metric" if len(tests) == 1 else f"{tests[0]}/metric"
 
     def is_due(self, steps: int) -> bool:
         """Whether a checkpoint is written once this many steps are done, apart from those at an epoch's end."""
@@ -107,13 +101,9 @@ class CheckpointHook(HookBase):
         return f"{name}.pth"
 
     def after_epoch(self) -> None:
-        epoch, storage = self.trainer.epoch, self.trainer.storage
-        metric, iteration = storage.latest().get(self._metric_name, (-1.0, -1))
-        is_best = iteration == storage.iter and metric > self.best["metric"]
-        if is_best:
-            self.best = {"metric": metric}
+        epoch = self.trainer.epoch
         state = self._state(epoch + 1, self.trainer.iter)
-        if is_best:
+        if self.trainer.best.epoch == epoch:
             self._checkpointer.save("model_best", tag=False, **state)
         if epoch + 1 == self.trainer.max_epoch:
             self._checkpointer.save("model_final", **state)

@@ -13,14 +13,16 @@ from torch import nn
 
 from datasets_ext.errors import UserError
 
-from ..evaluation.results import format_table, read_results
+from ..evaluation.results import RESULTS, format_table, read_results
 from .checkpoint_file import read_checkpoint
 from .launch import launch
 from .load_weights import count_classes, load_weights
+from .provenance import PROVENANCE, begin_session, evaluation_session, training_session
 from .run_folder import taken
+from .selection import write_best
 from .setup import load_config, start_run, write_config
 from .trained_on import check_split
-from .trainer import RESULTS, UNTRAINED_RESULTS, Trainer, collect_rows
+from .trainer import UNTRAINED_RESULTS, Trainer, collect_rows
 
 logger = logging.getLogger(__name__)
 
@@ -54,15 +56,31 @@ def train(cfg: CfgNode, resume: bool) -> None:
         trainer = Trainer(cfg)
         trainer.resume_or_load(resume=resume)
         write_config(cfg)
+        if comm.is_main_process():
+            done = trainer.start_iter / trainer.iters_per_epoch
+            begin_session(folder / PROVENANCE, training_session(cfg, done), goes_on=done > 0)
         trainer.train()
-    if cfg.TEST.EVAL_START and comm.is_main_process():
-        untrained, rows = read_results(folder / UNTRAINED_RESULTS), collect_rows(trainer.evaluations)
+    if comm.is_main_process():
+        _conclude(cfg, trainer, folder)
+
+
+def _conclude(cfg: CfgNode, trainer: Trainer, folder: Path) -> None:
+    """Say what the last epoch came to, beside the untrained network and the best epoch, and where everything is."""
+    rows = collect_rows(trainer.evaluations)
+    if cfg.TEST.EVAL_START:
+        untrained = read_results(folder / UNTRAINED_RESULTS)
         models = ["untrained"] * len(untrained) + ["trained"] * len(rows)
         logger.info("Untrained and trained\n%s", format_table([*untrained, *rows], models))
+    best = write_best(trainer.best, trainer.epoch, folder)
+    if best is not None:
+        last = f"last epoch {trainer.epoch + 1}, not selected ({RESULTS})"
+        logger.info("Two epochs\n%s\n%s\n\n%s", last, format_table(rows), best)
     logger.info(
-        "Files in %s: %s, metrics.json, log.txt, config.yaml, model_final.pth, model_best.pth, TensorBoard events",
+        "Files in %s: %s (last epoch), %s, metrics.json, log.txt, config.yaml, model_final.pth, model_best.pth, "
+        "TensorBoard events",
         folder,
         RESULTS,
+        PROVENANCE,
     )
 
 
@@ -70,6 +88,8 @@ def evaluate_only(cfg: CfgNode) -> None:
     """Evaluate the checkpoint ``MODEL.WEIGHTS``."""
     model = load_model(cfg)
     logger.info("Evaluating %s", cfg.MODEL.WEIGHTS)
+    if comm.is_main_process():
+        begin_session(Path(cfg.OUTPUT_DIR) / PROVENANCE, evaluation_session(cfg), goes_on=True)
     Trainer.test(cfg, model)
 
 

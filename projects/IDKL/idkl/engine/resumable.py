@@ -26,6 +26,7 @@ from .stopping import STOPPED, StopRequest, StopRequestedError
 if TYPE_CHECKING:
     from .hooks import CheckpointHook, WriterHook
     from .nonfinite import NonFiniteGuard
+    from .selection import BestEpoch
     from .train_step import TrainStep
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class ResumableTrainer(DefaultTrainer):
     checkpoint_hook: CheckpointHook
     writer_hook: WriterHook
     guard: NonFiniteGuard
+    best: BestEpoch
     iters_per_epoch: int
     max_epoch: int
 
@@ -77,7 +79,7 @@ class ResumableTrainer(DefaultTrainer):
             "history": history_of(self.storage),
             "written": self.writer_hook.written,
             "skipped": self.guard.skipped,
-            "best": self.checkpoint_hook.best,
+            "best": self.best.state_dict(),
         }
 
     def resume_or_load(self, resume: bool = True) -> None:
@@ -96,7 +98,7 @@ class ResumableTrainer(DefaultTrainer):
         self._history = state["history"]
         self.writer_hook.written = state["written"]
         self.guard.skipped = state["skipped"]
-        self.checkpoint_hook.best = state["best"]
+        self.best.load_state_dict(state["best"])
         self._restore_random_state(state["random_states"])
         if comm.is_main_process():
             forget_after(Path(self.cfg.OUTPUT_DIR) / "metrics.json", state["written"])
@@ -134,6 +136,7 @@ class ResumableTrainer(DefaultTrainer):
         """
         if self.start_epoch >= self.max_epoch:
             logger.info("All %d epochs are done; raise SOLVER.MAX_EPOCH to train on", self.max_epoch)
+            self.epoch = self.start_epoch - 1
             return self._evaluate_and_keep()
         with EventStorage(self.start_iter) as self.storage, self.stop_request.listening(), _said_in_one_line():
             restore_history(self.storage, self._history)
