@@ -53,7 +53,7 @@ class Point:
 def reference(folder: Path) -> list[str]:
     """Run to the end, undisturbed; returns the events on the way."""
     child, events = _start(folder)
-    seen = [event for event in iter(events.readline, "") if event]
+    seen = events.readlines()
     assert _wait(child) == 0, (folder / "log.txt").read_text()[-2000:]
     return [event.strip() for event in seen]
 
@@ -110,19 +110,32 @@ def _timeless(folder: Path) -> list[dict[str, float]]:
 def _start(folder: Path, *flags: str) -> tuple[int, Any]:
     """A run in a process forked from this one, which has everything imported; and the stream of its events."""
     read, write = os.pipe()
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        os.close(write)
-        return child, os.fdopen(read)
-    status = 1
-    try:
+
+    def run() -> None:
         os.close(read)
         folder.mkdir(exist_ok=True)
         for number in (1, 2):
             os.dup2(os.open(folder / "output.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND), number)
         _report_events(lambda event: os.write(write, f"{event}\n".encode()))
         train(folder, *flags, *OPTIONS)
+
+    child = _fork(run)
+    os.close(write)
+    return child, os.fdopen(read)
+
+
+def forked(run: Callable[[], Any]) -> int:
+    """Call ``run`` in a process of its own; its exit status, or minus the signal that killed it."""
+    return _wait(_fork(run))
+
+
+def _fork(run: Callable[[], Any]) -> int:
+    sys.stdout.flush()
+    if child := os.fork():
+        return child
+    status = 1
+    try:
+        run()
         status = 0
     except SystemExit as error:
         status = int(error.code or 0)

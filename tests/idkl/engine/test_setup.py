@@ -14,6 +14,7 @@ from fastreid.utils import comm
 
 from datasets_ext import UserError
 from idkl.engine import load_config, start_run
+from idkl.engine.setup import write_config
 from tests.small import CONFIGS
 
 DEMO = str(CONFIGS / "demo.yml")
@@ -127,7 +128,9 @@ def test_missing_config_file() -> None:
 
 def test_a_run_folder_with_its_log_config_and_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = arguments("OUTPUT_DIR", str(tmp_path / "a" / "run"), "SEED", "9")
-    start_run(load_config(args), args)
+    cfg = load_config(args)
+    start_run(cfg, args)
+    write_config(cfg)
     logging.getLogger("datasets_ext").info("hello")
     drawn = torch.rand(1)
     torch.manual_seed(9)

@@ -95,6 +95,7 @@ class ResumableTrainer(DefaultTrainer):
         self._check_same_run(state)
         self.start_epoch, self.start_iter = state["epoch"] + 1, state["iteration"]
         self.data_loader.batch_sampler.start_at(*divmod(self.start_iter, self.iters_per_epoch))
+        self.optimizer._opt_called = True  # in another process: else torch may warn of a schedule that steps first
         self._history = state["history"]
         self.writer_hook.written = state["written"]
         self.guard.skipped = state["skipped"]
