@@ -36,7 +36,7 @@ class Cut(io.RawIOBase):
 
     def __init__(self, path: Path, size: int) -> None:
         self.name = str(path)
-        self._file = open(path, "wb")
+        self._file = io.FileIO(path, "w")
         self._left = size
 
     def writable(self) -> bool:
