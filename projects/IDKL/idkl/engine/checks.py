@@ -49,8 +49,9 @@ def check_config(cfg: CfgNode) -> None:
     for key in POSITIVE:
         if _value(cfg, key) <= 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
-    if cfg.DATALOADER.NUM_WORKERS < 0:
-        raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
+    for key in ("DATALOADER.NUM_WORKERS", "DATALOADER.TIMEOUT"):
+        if _value(cfg, key) < 0:
+            raise UserError(f"{key} is {_value(cfg, key)}: give 0 or more")
     _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
     _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
