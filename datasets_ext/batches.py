@@ -16,6 +16,7 @@ from torch.utils.data import BatchSampler, DataLoader
 from .dataset import CrossModalityDataset, Draw
 from .errors import UserError
 from .sampler import EpochSampler
+from .workers import watched
 
 Batch = dict[str, Any]
 
@@ -71,7 +72,7 @@ class DeviceLoader:
     next batch is copied from pinned memory and augmented while the step on the one before it runs.
 
     Args:
-        loader: over a :class:`CrossModalityDataset`.
+        loader: over a :class:`CrossModalityDataset`, and with :class:`DrawnBatches` as its ``batch_sampler``.
         device: where its tensors go; paths stay a list of strings.
     """
 
@@ -85,14 +86,15 @@ class DeviceLoader:
 
     @property
     def batch_sampler(self) -> Any:
-        return self._loader.batch_sampler
+        """What the loader's batches are drawn from."""
+        return self._loader.batch_sampler.batches  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Generator[Batch, None, None]:
         try:
-            yield from self._ahead() if self.device.type == "cuda" else map(self._arrive, self._loader)
+            yield from self._ahead() if self.device.type == "cuda" else map(self._arrive, watched(self._loader))
         except UserError as error:
             # A worker's exception comes with its traceback as text; its last line is what the user needs.
             raise UserError(str(error).strip().splitlines()[-1].removeprefix(f"{_qualified(UserError)}: ")) from None
@@ -110,7 +112,7 @@ class DeviceLoader:
         """Every batch once the next one is under way on a stream of its own."""
         stream = torch.cuda.Stream(self.device)
         under_way: deque[tuple[Batch, torch.cuda.Event]] = deque()
-        for batch in self._loader:
+        for batch in watched(self._loader):
             with torch.cuda.stream(stream):
                 under_way.append((self._arrive(batch), stream.record_event()))
             if len(under_way) == 2:

@@ -17,6 +17,7 @@ def add_cross_modality_config(cfg: CfgNode) -> None:
     cfg.DATASETS.SPLIT = 1  # RegDB: which of its ten splits trains and tests
     cfg.DATALOADER.CACHE = ""  # folder to keep decoded, resized images in, some GB; "": decode them every time
     cfg.DATALOADER.PREFETCH_FACTOR = 2  # batches that each worker keeps ready
+    cfg.DATALOADER.TIMEOUT = 600  # seconds in which the workers must give a batch; 0: no limit, as without workers
     cfg.SOLVER.AMP.DTYPE = "float16"  # type of mixed precision: "float16" (with loss scaling) or "bfloat16"
     cfg.SOLVER.TF32 = True  # convolutions on a GPU round their factors to TF32, as is torch's default
     cfg.SOLVER.FUSED = True  # the optimizer updates all parameters of a kind at once, where torch has it fused

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from .errors import UserError
 
@@ -38,5 +38,6 @@ def read_image(path: str) -> Image.Image:
             return image.convert("RGB")
     except FileNotFoundError:
         raise UserError(f"image {path} is gone: restore it, or take it out of the split files") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"image {path} cannot be read ({error}): replace it, or take it out") from None
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"image {path} cannot be read ({reason}): replace it, or take it out") from None

@@ -24,6 +24,7 @@ from .image import read_image
 from .records import ImageRecord, keep_cross_modality
 from .replayed_sampler import build_fastreid_sampler
 from .sampler import SAMPLER_REGISTRY, EpochSampler
+from .workers import DrawnBatches, leave_signals
 
 logger = logging.getLogger(__name__)
 
@@ -138,8 +139,10 @@ def _device_loader(
     # 30 ms each; kept, each would hold 20 MB between evaluations.
     loader: DataLoader[Any] = DataLoader(
         dataset,
-        batch_sampler=batch_sampler,
+        batch_sampler=DrawnBatches(batch_sampler),
         num_workers=workers,
+        timeout=cfg.DATALOADER.TIMEOUT / 2 if workers > 0 else 0,  # without workers nobody is there to look at a clock
+        worker_init_fn=leave_signals,
         pin_memory=device.type == "cuda",
         prefetch_factor=cfg.DATALOADER.PREFETCH_FACTOR if workers > 0 else None,
         generator=torch.Generator(),  # else starting the loader would draw from the run's own random state
