@@ -15,6 +15,8 @@ def add_cross_modality_config(cfg: CfgNode) -> None:
     cfg.MODEL.CHANNELS_LAST = True  # keep a pixel's channels together in memory, which convolutions are quicker with
     cfg.MODEL.COMPILE = False  # torch.compile the backbone: minutes at the first step, needs a C++ compiler on a CPU
     cfg.DATASETS.SPLIT = 1  # RegDB: which of its ten splits trains and tests
+    # Share of the visible training images whose channels all become one of them, as an infrared image has; 0: none.
+    cfg.INPUT.CHANNEL_EXCHANGE = 0.0
     cfg.DATALOADER.CACHE = ""  # folder to keep decoded, resized images in, some GB; "": decode them every time
     cfg.DATALOADER.PREFETCH_FACTOR = 2  # batches that each worker keeps ready
     cfg.DATALOADER.TIMEOUT = 600  # seconds in which the workers must give a batch; 0: no limit, as without workers

@@ -13,7 +13,7 @@ from datasets_ext import UserError
 from datasets_ext.files import write_atomically
 from idkl.engine.checkpoint import PROGRESS, SafeCheckpointer
 from idkl.engine.checkpoint_file import FORMAT_VERSION, read_checkpoint
-from idkl.engine.load_weights import count_classes, load_weights, start_from_weights
+from idkl.engine.load_weights import count_classes, load_weights, sizes_of, start_from_weights
 from idkl.engine.trained_on import TrainingData
 
 
@@ -208,3 +208,14 @@ def test_class_count() -> None:
     assert count_classes({"heads.shared.weight": torch.zeros(7, 2)}) == 7
     assert count_classes({"heads.weight": torch.zeros(5, 2)}) == 5
     assert count_classes({"other": torch.zeros(5, 2)}) == 0
+
+
+def test_sizes_that_a_checkpoint_decides() -> None:
+    mask = {"heads.purifier.mask_enhance.0.weight": torch.zeros(4, 64, 1, 1)}
+    layers = {f"heads.confusers.4.fc{i}.weight": torch.zeros(8 // i, 2) for i in (1, 2)}
+    assert sizes_of({"heads.shared.weight": torch.zeros(7, 2), **mask, **layers}) == [
+        *("MODEL.HEADS.NUM_CLASSES", 7),
+        *("MODEL.IDKL.PURIFIER_REDUCTION", 16),
+        *("MODEL.IDKL.MODALITY.HIDDEN", (8, 4)),
+    ]
+    assert sizes_of({"other": torch.zeros(1)}) == ["MODEL.HEADS.NUM_CLASSES", 0]

@@ -16,11 +16,13 @@ from fastreid.utils.events import EventStorage
 from torch import nn
 
 from idkl.engine.checkpoint import SafeCheckpointer
-from idkl.engine.hooks import CheckpointHook, EvalHook, LayerFreeze, ProgressBar
+from idkl.engine.checkpoint_hook import CheckpointHook
+from idkl.engine.hooks import EvalHook, LayerFreeze, ProgressBar, ReversalRamp
 from idkl.engine.logs import start_logging
 from idkl.engine.selection import BestEpoch
 from idkl.engine.trained_on import TrainingData
 from idkl.evaluation.results import LABELS
+from idkl.modeling.gradient_reversal import GradientReversal, ramp
 
 
 def run_epochs(
@@ -112,6 +114,24 @@ def test_the_untrained_network_is_evaluated_at_the_very_start_only(start: int, e
     hook.trainer = SimpleNamespace(start_iter=start)
     hook.before_train()
     assert seen == expected
+
+
+def strengths(iterations: range) -> list[float]:
+    """Of a reversal of full strength 0.5 that grows over 2 epochs of 4 steps, at the given iterations of a run."""
+    model = nn.Sequential(nn.Linear(1, 1), nn.Sequential(GradientReversal(0.5)))
+    hook = ReversalRamp(model, epochs=2)
+    seen = []
+    for iteration in iterations:
+        hook.trainer = SimpleNamespace(iter=iteration, iters_per_epoch=4)
+        hook.before_step()
+        seen.append(model[1][0].scale)
+    return seen
+
+
+def test_the_reversal_grows_by_the_iteration_also_in_a_resumed_run() -> None:
+    whole = strengths(range(12))
+    assert whole == [0.5 * ramp(step / 8) for step in range(8)] + [0.5] * 4 and whole[0] == 0 < whole[1] < whole[7]
+    assert strengths(range(4, 12)) == whole[4:]
 
 
 class Terminal(io.StringIO):

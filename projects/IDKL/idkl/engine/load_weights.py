@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 # The classifier weights of IDKL's and of fast-reid's head: their rows are the training identities.
 CLASSIFIERS = ("heads.shared.weight", "heads.weight")
+# Others that tell a size: the purifier's first mask layer, and the modality classifiers of three layers.
+MASK = "heads.purifier.mask_enhance.0.weight"
+MODALITY_CLASSIFIERS = ("heads.discriminators.4", "heads.confusers.4")
 BACKBONE = "backbone."
 SHOWN = 4  # names that a message gives
 
@@ -66,6 +70,19 @@ def start_from_weights(model: nn.Module, weights: dict[str, Tensor], path: str) 
 def count_classes(weights: dict[str, Tensor]) -> int:
     """Training identities of a checkpoint: the rows of its classifier; 0 when it has none of a known name."""
     return next((len(weights[name]) for name in CLASSIFIERS if name in weights), 0)
+
+
+def sizes_of(weights: dict[str, Tensor]) -> list[Any]:
+    """The sizes that a checkpoint decides by itself, whatever the config says: KEY, VALUE, KEY, VALUE, ..."""
+    sizes: list[Any] = ["MODEL.HEADS.NUM_CLASSES", count_classes(weights)]
+    if MASK in weights:
+        hidden, channels = weights[MASK].shape[:2]
+        sizes += ["MODEL.IDKL.PURIFIER_REDUCTION", channels // hidden]
+    for classifiers in MODALITY_CLASSIFIERS:
+        if f"{classifiers}.fc1.weight" in weights and f"{classifiers}.fc2.weight" in weights:
+            layers = tuple(len(weights[f"{classifiers}.{layer}.weight"]) for layer in ("fc1", "fc2"))
+            sizes += ["MODEL.IDKL.MODALITY.HIDDEN", layers]
+    return sizes
 
 
 def _compare(model: nn.Module, weights: dict[str, Tensor]) -> tuple[list[str], list[str], list[str]]:

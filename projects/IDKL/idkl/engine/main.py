@@ -16,7 +16,7 @@ from datasets_ext.errors import UserError
 from ..evaluation.results import RESULTS, format_table, read_results
 from .checkpoint_file import read_checkpoint
 from .launch import launch
-from .load_weights import count_classes, load_weights
+from .load_weights import load_weights, sizes_of
 from .provenance import PROVENANCE, begin_session, evaluation_session, training_session
 from .run_folder import taken
 from .selection import write_best
@@ -94,7 +94,7 @@ def evaluate_only(cfg: CfgNode) -> None:
 
 
 def load_model(cfg: CfgNode) -> nn.Module:
-    """The model of the checkpoint ``MODEL.WEIGHTS``, for ``DATASETS.TESTS``; its class count is taken from it.
+    """The model of the checkpoint ``MODEL.WEIGHTS``, for ``DATASETS.TESTS``; what sizes it decides are taken from it.
 
     Raises:
         UserError: no checkpoint is named, it does not fit, or it was trained on another split of what is tested.
@@ -108,7 +108,7 @@ def load_model(cfg: CfgNode) -> nn.Module:
     cfg = cfg.clone()
     cfg.defrost()
     cfg.MODEL.BACKBONE.PRETRAIN = False
-    cfg.MODEL.HEADS.NUM_CLASSES = count_classes(weights)
+    cfg.merge_from_list(sizes_of(weights))
     model = Trainer.build_model(cfg)
     load_weights(model, weights)
     logger.info("All %d parameters of the model loaded from %s", len(weights), path)

@@ -24,7 +24,8 @@ from .random_state import random_state, restore_random_state
 from .stopping import STOPPED, StopRequest, StopRequestedError
 
 if TYPE_CHECKING:
-    from .hooks import CheckpointHook, WriterHook
+    from .checkpoint_hook import CheckpointHook
+    from .hooks import WriterHook
     from .nonfinite import NonFiniteGuard
     from .selection import BestEpoch
     from .train_step import TrainStep

@@ -27,9 +27,10 @@ from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
 from ..evaluation.results import RESULTS, Row, format_table
 from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
+from .checkpoint_hook import CheckpointHook
 from .checks import evaluation_methods
 from .data_parallel import data_parallel
-from .hooks import CheckpointHook, EvalHook, LayerFreeze, ProgressBar, WriterHook
+from .hooks import EvalHook, LayerFreeze, ProgressBar, ReversalRamp, WriterHook
 from .nonfinite import NonFiniteGuard
 from .optimizer import LRScheduler, build_optimizer
 from .provenance import keep_results
@@ -107,6 +108,8 @@ class Trainer(ResumableTrainer):
     def build_hooks(self) -> list[HookBase]:
         cfg = self.cfg
         built: list[HookBase] = [hooks.IterationTimer()]
+        if cfg.MODEL.IDKL.REVERSAL_RAMP > 0:
+            built.append(ReversalRamp(self.model, cfg.MODEL.IDKL.REVERSAL_RAMP))
         if cfg.TEST.PRECISE_BN.ENABLED:
             built.append(hooks.PreciseBN(self.model, self._precise_bn_loader(), cfg.TEST.PRECISE_BN.NUM_ITER))
         if len(cfg.MODEL.FREEZE_LAYERS) > 0 and cfg.SOLVER.FREEZE_ITERS > 0:
