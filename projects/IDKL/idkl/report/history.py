@@ -19,11 +19,11 @@ class History:
 
     Attributes:
         curves: by name, as :func:`~idkl.visualization.curves.read_curves` gives them.
-        log_period: ``SOLVER.LOG_PERIOD`` of the run.
+        epochs: of the whole training; None while it is not finished.
     """
 
     curves: dict[str, Curve]
-    log_period: int
+    epochs: int | None
 
     @cached_property
     def evaluated(self) -> list[int]:
@@ -42,13 +42,9 @@ class History:
         return next((float(value) for at, value in zip(steps, values, strict=True) if at == step), None)
 
     def epoch(self, step: int) -> int | None:
-        """The epoch, counted from 1, that ends after ``step`` steps; None where the curves do not tell.
-
-        A line is written every ``log_period`` steps and at an epoch's end: the first step off that beat is an end.
-        """
+        """The epoch, counted from 1, that ends after ``step`` steps; None of an unfinished training."""
         steps, _ = self.curves.get("total_loss", ((), ()))
-        length = next((at for at in steps if at % self.log_period), None)
-        return None if length is None else round(step / length)
+        return None if self.epochs is None or len(steps) == 0 else round(step * self.epochs / steps[-1])
 
     def rows(self, step: int, like: Sequence[Row]) -> list[Row]:
         """The result rows of the evaluation after ``step`` steps, without spread, which is not written there.
@@ -66,8 +62,15 @@ class History:
         return found
 
 
-def read_history(folder: Path, log_period: int) -> History | None:
-    """The history of a run folder, None where it has none yet. UserError if its file is not what training writes."""
+def read_history(folder: Path, epochs: int | None) -> History | None:
+    """The history of a run folder, None where it has none yet.
+
+    Args:
+        epochs: of the whole training; None while it is not finished.
+
+    Raises:
+        UserError: the file is not what training writes.
+    """
     if not (folder / METRICS_FILE).is_file():
         return None
-    return History(read_curves(folder), log_period)
+    return History(read_curves(folder), epochs)
