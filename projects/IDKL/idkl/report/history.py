@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ..evaluation.results import METRICS, Row, row_name
 from ..visualization.curves import METRICS_FILE, Curve, read_curves
 
 JUDGED = "metric"  # by which the best epoch is chosen: the mean of the first setting's plain Rank-1 and mAP
+_NOTHING: Curve = np.empty(0), np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class History:
     @cached_property
     def evaluated(self) -> list[int]:
         """The numbers of steps after which the network was evaluated, before the first one not counted."""
-        steps, _ = self.curves.get(JUDGED, ((), ()))
+        steps, _ = self.curves.get(JUDGED, _NOTHING)
         return [int(step) for step in steps if step > 0]
 
     @property
@@ -38,12 +41,12 @@ class History:
 
     def value(self, name: str, step: int) -> float | None:
         """The value written after ``step`` steps; None where there is none."""
-        steps, values = self.curves.get(name, ((), ()))
+        steps, values = self.curves.get(name, _NOTHING)
         return next((float(value) for at, value in zip(steps, values, strict=True) if at == step), None)
 
     def epoch(self, step: int) -> int | None:
         """The epoch, counted from 1, that ends after ``step`` steps; None of an unfinished training."""
-        steps, _ = self.curves.get("total_loss", ((), ()))
+        steps, _ = self.curves.get("total_loss", _NOTHING)
         return None if self.epochs is None or len(steps) == 0 else round(step * self.epochs / steps[-1])
 
     def rows(self, step: int, like: Sequence[Row]) -> list[Row]:
