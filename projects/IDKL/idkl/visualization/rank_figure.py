@@ -20,6 +20,7 @@ _TILE, _ROW, _LABEL, _GAP = (
     0.35,
 )  # of a column, a row, its label, the query's distance; in tile widths
 _INCHES = 0.55  # of a tile's width
+_LEAST = 8  # columns, for the title and the legend
 _GLYPHS = ("\N{WHITE CIRCLE}", "\N{WHITE UP-POINTING TRIANGLE}")  # of a visible and an infrared image
 _FRAMES = {True: (RIGHT, "-", "\N{CHECK MARK}"), False: (WRONG, (0, (3, 1.5)), "\N{BALLOT X}")}
 
@@ -39,7 +40,7 @@ def rank_figure(embedded: Embedded, groups: Mapping[str, Sequence[RankList]], se
         UserError: an image cannot be read.
     """
     rows = [(name, entry) for name, entries in groups.items() for entry in entries]
-    longest = max(len(entry.gallery) for _, entry in rows)
+    longest = max(_LEAST, *(len(entry.gallery) for _, entry in rows))
     width, height = _LABEL + _TILE * (longest + 1) + _GAP, _ROW * len(rows) + 1.0
     figure = new_figure(width * _INCHES, height * _INCHES)
     axes = figure.add_subplot(frameon=False, xlim=(-_LABEL, width - _LABEL), ylim=(height - 0.5, -0.5), aspect="equal")
