@@ -158,6 +158,10 @@ def test_queries_are_filtered_by_camera_and_outcome(file: Path, page: Page, repo
     page.locator("#outcome").select_option("right")
     right = [query for query in queries if query["results"][1]["found"][0]["right"]]
     assert 0 < len(right) < len(queries) and options.count() == len(right)
+    page.locator("#order").select_option("best")
+    best = max(right, key=lambda query: query["results"][1]["ap"])
+    assert page.locator("#lists .asked b").inner_text() == f"Person {best['pid']}"
+    assert page.locator("#lists p", has_text="first image is right").count() >= 1
 
 
 def test_a_chart_tells_its_values(file: Path, page: Page) -> None:

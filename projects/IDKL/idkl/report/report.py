@@ -25,6 +25,7 @@ from .run import Run, read_runs
 from .tables import Line, methods_of, order_lines, setting_name
 from .viewer import TOP, Thumbnails, build_viewer
 
+ROUNDING = 1e-9  # percent
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +34,8 @@ class Report:
     """The content of a page; a section without content is left out.
 
     ``notes`` say what is missing and why; ``steady``: all trials of some setting gave the very same figures; ``viewer``
-    is of :func:`.viewer.build_viewer`, with "thumbnails" and the "setting" in words.
+    is of :func:`.viewer.build_viewer`, with "thumbnails", the "setting" in words, and whether a rank
+    counts "people" or images.
     """
 
     title: str
@@ -77,7 +79,7 @@ def gather_report(folders: Sequence[Path]) -> Report:
         lines=lines,
         methods=methods_of(lines),
         caption=shared_labels(rows) if rows else "",
-        steady=any(row["trials"] > 1 and not any(row["std"].values()) for row in rows),
+        steady=any(row["trials"] > 1 and max(row["std"].values()) < ROUNDING for row in rows),
         remarks=[(run.name, remark(run)) for run in runs],
         comparisons=[comparison for comparison in comparisons if comparison is not None],
         charts=build_charts([(run.name, run.history) for run in runs if run.history is not None]),
@@ -116,4 +118,5 @@ def _lists(lists: Lists, thumbnails: Thumbnails) -> tuple[list[tuple[str, list[P
         return [], {}, [f"No rank lists: {error}."]
     setting = next(iter(lists.values()))[0].settings[0]
     labels = {"mode": setting.mode, "shots": setting.shots, "direction": setting.direction}
-    return hardest, {**viewer, "thumbnails": thumbnails.uris, "setting": setting_name(labels)}, []
+    words = {"setting": setting_name(labels), "people": setting.deduplicate}
+    return hardest, {**viewer, **words, "thumbnails": thumbnails.uris}, []
