@@ -97,7 +97,7 @@ def _embed_runs(runs: Sequence[Run]) -> tuple[dict[str, tuple[Source, Embedded]]
     for run in runs:
         try:
             source = open_source(run.folder)
-            logger.info("%s: features of the test images", run.name)
+            logger.info("%s: running the network over the test images", run.name)
             models[run.name] = source, replace(embed(source), name=run.name)
         except UserError as error:
             notes.append(f"{run.name}: no rank lists and no pictures, because the network cannot be run: {error}.")

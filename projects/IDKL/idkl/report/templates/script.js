@@ -165,7 +165,7 @@ function startViewer(data) {
   function list(result, run) {
     const parts = data.runs.length > 1 ? [element("h3", {}, run)] : [];
     if (!result) return [...parts, element("p", {}, "This run was not tested on this image.")];
-    const hidden = result.hidden ? ` ${result.hidden} gallery images of the same place do not count for it.` : "";
+    const hidden = result.hidden ? ` ${result.hidden} gallery images do not count for it, by the protocol's rule on cameras.` : "";
     const come = result.first === 1 ? "The first image is right"
       : data.people ? `The right person is number ${result.first} of the people found`
       : `The first right image is number ${result.first}`;
