@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from datasets_ext import UserError
 from idkl.evaluation.results import METRICS, read_results
@@ -205,6 +207,17 @@ def test_without_the_images_the_report_has_the_rest(
     (comparison,) = report.comparisons
     assert comparison.incomparable and "dataset was not at hand" in comparison.verdict
     assert comparison.conditions[0].differs is None
+
+
+def test_a_network_that_diverged_leaves_the_rest(folders: list[Path], tmp_path: Path) -> None:
+    run = tmp_path / "diverged"
+    run.mkdir()
+    for kept in ("config.yaml", "results.json", "metrics.json"):
+        (run / kept).write_bytes((folders[0] / kept).read_bytes())
+    weights = torch.load(folders[0] / "model_final.pth", weights_only=True)["model"]
+    torch.save({"model": {name: value * math.nan for name, value in weights.items()}}, run / "model_final.pth")
+    report = gather_report([run])
+    assert "the network cannot be run" in report.notes[0] and report.lines and not report.viewer
 
 
 def test_a_run_given_twice_is_one_line(folders: list[Path]) -> None:

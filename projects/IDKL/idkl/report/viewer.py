@@ -20,7 +20,7 @@ TOP = 10  # gallery images of a list
 THUMBNAIL = (64, 128)  # largest width and height
 QUALITY = 78  # of JPEG
 # So that a report of a large test set stays below 15 MB, and its page quick.
-MOST_QUERIES = 1000
+MOST_QUERIES = 600
 MOST_BYTES = 8_000_000  # of all thumbnails
 
 
