@@ -78,12 +78,16 @@ def test_heat_and_cosine_by_hand(source: Source, embedded: Embedded, pairs: np.n
         assert heat.maps.shape == (2, 2, 64, 32) and heat.cells == (4, 2)
         for modality in (0, 1):
             for i in range(2):
-                partner = embeddings[1 - modality, i] - means[1 - modality]
+                partner = F.normalize(embeddings[1 - modality, i] - means[1 - modality], dim=0)
+                with torch.no_grad():  # BN of no activation at all
+                    common = F.normalize(
+                        means[modality] - network.neck.bottleneck(torch.zeros(1, 512, 1, 1)).flatten(), dim=0
+                    )
                 feature_map = network.feature_map(network.preprocess(images[modality, i : i + 1]))
                 feature_map.retain_grad()
                 embedding = network.neck(network.pool(feature_map)[:, :, None, None])[0]
+                (embedding @ (partner - (partner @ common) * common)).backward()
                 cosine = F.cosine_similarity(embedding - means[modality], partner, dim=0)
-                cosine.backward()
                 assert heat.cosines[i] == pytest.approx(cosine.item(), abs=1e-3)
                 weights = feature_map.grad.mean(dim=(2, 3), keepdim=True)
                 raw = F.relu((weights * feature_map).sum(dim=1, keepdim=True))

@@ -8,6 +8,7 @@ import itertools
 import numpy as np
 import pytest
 
+from idkl.evaluation import Images
 from idkl.visualization import distances
 from idkl.visualization.distances import BINS, KINDS, distance_figure, measure_distances
 from tests.idkl.visualization.made import make_embedded
@@ -24,14 +25,19 @@ def test_every_pair_counts_once(block: int, monkeypatch: pytest.MonkeyPatch) -> 
     for i, j in itertools.combinations(range(len(unit)), 2):
         kind = KINDS[int(made.modalities[i] != made.modalities[j])]
         pairs[kind, bool(made.images.pids[i] == made.images.pids[j])].append(1 - float(unit[i] @ unit[j]))
+    everything = list(itertools.chain(*pairs.values()))
     for kind in KINDS:
+        edges = found[kind].edges
+        assert (edges[0], edges[-1], len(edges)) == pytest.approx(
+            (min(everything), max(everything), BINS + 1), abs=1e-6
+        )
         shares = {}
         for same, shown, mean in (
             (True, found[kind].intra, found[kind].intra_mean),
             (False, found[kind].inter, found[kind].inter_mean),
         ):
             values = pairs[kind, same]
-            shares[same] = np.histogram(values, BINS, (0, 2))[0] / len(values)
+            shares[same] = np.histogram(values, found[kind].edges)[0] / len(values)
             assert np.abs(shown - shares[same]).sum() * len(values) <= 2  # one pair may fall beside an edge
             assert mean == pytest.approx(np.mean(values), abs=1e-6) and shown.sum() == pytest.approx(1)
         assert found[kind].overlap == pytest.approx(np.minimum(shares[True], shares[False]).sum(), abs=0.05)
@@ -55,8 +61,9 @@ def test_the_picture_says_the_overlap_of_each_panel() -> None:
 
 
 def test_a_test_set_without_pairs_of_one_identity_across_is_drawn() -> None:
-    made = make_embedded(identities=2, each=2)
-    lonely = dataclasses.replace(made, modalities=np.arange(len(made.features)) % 2 * 0)
-    found = measure_distances(lonely)[KINDS[1]]
-    assert np.isnan(found.intra_mean) and found.overlap == 0
-    assert len(distance_figure([lonely]).axes) == 2
+    made = make_embedded()
+    others = Images(made.images.paths, made.images.pids + 100 * made.modalities, made.images.camids)
+    apart = dataclasses.replace(made, images=others)
+    found = measure_distances(apart)[KINDS[1]]
+    assert np.isnan(found.intra_mean) and found.overlap == 0 and found.inter.sum() == pytest.approx(1)
+    assert len(distance_figure([apart]).axes) == 2

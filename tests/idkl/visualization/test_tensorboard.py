@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import pickle
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -54,6 +56,11 @@ def test_it_can_be_switched_off(cfg: CfgNode) -> None:
     assert len(evaluation_pictures(cfg)) == 1
     cfg.TEST.PICTURES = False
     assert evaluation_pictures(cfg) == []
+
+
+def test_started_processes_can_be_told() -> None:
+    told = pickle.loads(pickle.dumps(partial(run_training, make_hooks=evaluation_pictures)))
+    assert told.func is run_training and told.keywords == {"make_hooks": evaluation_pictures}
 
 
 def test_only_evaluated_epochs_are_pictured(cfg: CfgNode, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def rank_figure(embedded: Embedded, groups: Mapping[str, Sequence[RankList]], se
     rows = [(name, entry) for name, entries in groups.items() for entry in entries]
     longest = max(_LEAST, *(len(entry.gallery) for _, entry in rows))
     width, height = _LABEL + _TILE * (longest + 1) + _GAP, _ROW * len(rows) + 1.0
-    figure = new_figure(width * _INCHES, height * _INCHES)
+    figure = new_figure(width * _INCHES, height * _INCHES + 0.3)
     axes = figure.add_subplot(frameon=False, xlim=(-_LABEL, width - _LABEL), ylim=(height - 0.5, -0.5), aspect="equal")
     axes.set_axis_off()
     for rank in range(1, longest + 1):
@@ -57,8 +57,8 @@ def rank_figure(embedded: Embedded, groups: Mapping[str, Sequence[RankList]], se
         _draw_row(axes, embedded, entry, top)
     _draw_legend(axes, len(rows) * _ROW + 0.15)
     chosen = embedded.settings[setting]
-    once = "; CMC rank: each identity counts once" if chosen.deduplicate else ""
-    figure.suptitle(f"{embedded.name}: {describe_setting(chosen)}, first trial{once}", size=9)
+    once = ", CMC rank counts each identity once" if chosen.deduplicate else ""
+    figure.suptitle(f"{embedded.name}\n{describe_setting(chosen)}\nfirst trial{once}", size=9)
     return figure
 
 
