@@ -10,6 +10,7 @@ from typing import Any
 
 from datasets_ext.errors import UserError
 
+from ..engine.provenance.software import without_home
 from ..evaluation.results import shared_labels
 from ..visualization.embedded import Embedded, embed
 from ..visualization.ranks import RankList, rank_lists
@@ -82,7 +83,7 @@ def gather_report(folders: Sequence[Path]) -> Report:
     return Report(
         title=f"IDKL report: {', '.join(run.name for run in runs)}",
         runs=runs,
-        notes=notes + lost,
+        notes=[without_home(note) for note in (*notes, *lost)],
         cards=[make_card(run, evaluated.get(run.name)) for run in runs],
         lines=lines,
         methods=methods_of(lines),
