@@ -40,7 +40,8 @@ class BestEpoch:
         """Compare a fresh evaluation with the best so far; of equal ones the earlier stays.
 
         An evaluation on another setting than the best one's, as after a change of ``TEST.GALLERY``, cannot be compared:
-        the choice begins again with it.
+        the choice begins again with it. The best epoch evaluated again, as by a run that was stopped meanwhile, stays
+        the best.
 
         Args:
             epoch: after which it was made, counted from 0.
@@ -51,7 +52,7 @@ class BestEpoch:
             Whether this epoch is the best now.
         """
         is_same = self.epoch is not None and _measured_on(rows) == _measured_on(self.rows)
-        if is_same and metric <= self.metric:
+        if is_same and epoch != self.epoch and metric <= self.metric:
             return False
         self.epoch, self.metric, self.rows = epoch, metric, list(rows)
         return True

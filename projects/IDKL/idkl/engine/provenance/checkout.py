@@ -49,7 +49,9 @@ def _hash(root: Path, names: list[str]) -> str:
 def _git(folder: Path, *words: str) -> str | None:
     """What git prints; None when it fails or is not installed."""
     try:
-        done = subprocess.run(["git", "-C", str(folder), *words], capture_output=True, check=True)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", str(folder), *words], capture_output=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.decode("utf-8", "surrogateescape")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import uuid
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,9 +21,14 @@ FORMAT = 1  # raised when an older reader would misunderstand a file
 
 Session = dict[str, Any]
 
+logger = logging.getLogger(__name__)
+
+# Tells this process's session from those that another one may begin in the same folder meanwhile.
+_PROCESS = uuid.uuid4().hex
+
 
 def begin_session(path: Path, session: Session, *, goes_on: bool) -> None:
-    """Write ``session``, with the time, as the newest of the file ``path``.
+    """Write ``session``, with the time, as the newest of the file ``path`` and this process's.
 
     Args:
         session: see :mod:`.session`.
@@ -31,13 +38,14 @@ def begin_session(path: Path, session: Session, *, goes_on: bool) -> None:
         UserError: the file is damaged, or cannot be written.
     """
     before = read_sessions(path) if goes_on and path.exists() else []
-    _write(path, [*before, {"time": _now(), **session, "results": {}}])
+    _write(path, [*before, {**_begun(), **session, "results": {}}])
 
 
 def keep_results(rows: Sequence[Row], path: Path, **facts: Any) -> None:
-    """Write a results file, and its SHA-256 into the newest session of its folder's ``provenance.json``, if any.
+    """Write a results file, and its SHA-256 into this process's newest session in ``provenance.json`` beside it.
 
     So a copy of the file can be told from another: :func:`sessions_of` finds the session that wrote the very bytes.
+    Where there is none, only the results are written: a record that was lost or damaged meanwhile ends no training.
 
     Args:
         facts: more to say of the file, such as how its epoch was chosen.
@@ -47,9 +55,16 @@ def keep_results(rows: Sequence[Row], path: Path, **facts: Any) -> None:
     """
     write_results(rows, path)
     provenance = path.with_name(PROVENANCE)
-    if provenance.exists():
+    if not provenance.exists():
+        return
+    try:
         sessions = read_sessions(provenance)
-        sessions[-1]["results"][path.name] = {"sha256": file_sha256(path), **facts}
+    except UserError as error:
+        logger.warning("the origin of %s is not recorded: %s", path, error)
+        return
+    own = [session for session in sessions if session.get("id") == _PROCESS]
+    if own:
+        own[-1]["results"][path.name] = {"sha256": file_sha256(path), **facts}
         _write(provenance, sessions)
 
 
@@ -60,7 +75,7 @@ def keep_alone(rows: Sequence[Row], path: Path, session: Session) -> None:
         UserError: a file cannot be written.
     """
     write_results(rows, path)
-    session = {"time": _now(), **session, "results": {path.name: {"sha256": file_sha256(path)}}}
+    session = {**_begun(), **session, "results": {path.name: {"sha256": file_sha256(path)}}}
     _write(path.with_suffix(f".{PROVENANCE}"), [session])
 
 
@@ -100,8 +115,8 @@ def read_sessions(path: Path) -> list[Session]:
     return sessions
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+def _begun() -> Session:
+    return {"id": _PROCESS, "time": datetime.now(timezone.utc).isoformat(timespec="seconds")}
 
 
 def _is_session(value: Any) -> bool:

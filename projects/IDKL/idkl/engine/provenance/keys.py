@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 # Of every session its own, or the sessions of another.
-NOT_COMPARED = ("time", "results", "config", "trained")
+NOT_COMPARED = ("id", "time", "results", "config", "trained")
 
 # What no number depends on: the same batches, steps and features either way. Every other key counts as if one did.
 # Weights are compared by their content, branches by their commit, a command by the config that it comes to.

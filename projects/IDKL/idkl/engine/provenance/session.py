@@ -30,11 +30,11 @@ from .software import checkouts, command_line, device_state, versions, without_h
 TRAINING, EVALUATION, FEATURES = "training", "evaluation", "features"
 
 
-def training_session(cfg: CfgNode, epochs_done: int) -> Session:
-    """A training that begins, or goes on after ``epochs_done`` epochs.
+def training_session(cfg: CfgNode, epochs_done: float) -> Session:
+    """A training that begins, or goes on after ``epochs_done`` epochs, whole ones or not.
 
     ``config`` has every key as run, the seed among them; ``datasets`` says what :func:`_datasets` says; ``weights`` the
-    files that the network starts from, with their SHA-256 (``model``: MODEL.WEIGHTS, ``imagenet``).
+    files that the network starts from, with their SHA-256 (``model``: MODEL.WEIGHTS; ``imagenet``, of a ResNet).
     """
     backbone = cfg.MODEL.BACKBONE
     weights = {"model": cfg.MODEL.WEIGHTS} if cfg.MODEL.WEIGHTS else {}
