@@ -14,6 +14,8 @@ from idkl import add_idkl_config
 from idkl.engine.logs import LOGGERS
 from tests.small import CONFIGS, SMALL
 
+pytest_plugins = ("tests.browser",)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_threads() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from fastreid.config import CfgNode
 from fastreid.engine import default_argument_parser
+from fastreid.engine.train_loop import HookBase
 from fastreid.utils import comm
 from torch import nn
 
@@ -26,17 +29,25 @@ from .trainer import UNTRAINED_RESULTS, Trainer, collect_rows
 
 logger = logging.getLogger(__name__)
 
+# What a program adds to a training beside the trainer's own hooks, behind them; importable by name.
+MakeHooks = Callable[[CfgNode], list[HookBase]]
 
-def main(argv: list[str] | None = None) -> None:
+
+def no_hooks(cfg: CfgNode) -> list[HookBase]:
+    return []
+
+
+def main(argv: list[str] | None = None, make_hooks: MakeHooks = no_hooks) -> None:
     """Parse fast-reid's command line and run it, in as many processes as it asks for."""
-    launch(run, default_argument_parser().parse_args(argv))
+    launch(partial(run, make_hooks=make_hooks), default_argument_parser().parse_args(argv))
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace, make_hooks: MakeHooks = no_hooks) -> None:
     """Train or evaluate as the command line says.
 
     Args:
         args: of fast-reid's ``default_argument_parser``.
+        make_hooks: more hooks of a training, by the checked config.
 
     Raises:
         UserError: for every mistake of the user.
@@ -46,14 +57,15 @@ def run(args: argparse.Namespace) -> None:
     if args.eval_only:
         evaluate_only(cfg)
     else:
-        train(cfg, resume=args.resume)
+        train(cfg, args.resume, make_hooks)
 
 
-def train(cfg: CfgNode, resume: bool) -> None:
+def train(cfg: CfgNode, resume: bool, make_hooks: MakeHooks = no_hooks) -> None:
     """Train, evaluate, and say where everything is."""
     folder = Path(cfg.OUTPUT_DIR)
     with taken(folder):
         trainer = Trainer(cfg)
+        trainer.register_hooks(make_hooks(cfg))
         trainer.resume_or_load(resume=resume)
         write_config(cfg)
         if comm.is_main_process():
