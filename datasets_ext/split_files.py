@@ -52,7 +52,7 @@ def read_image_list(path: Path) -> ImageList:
         if len(words) < 2 or not _NUMBER.fullmatch(words[1]):
             raise UserError(f"{here}: {line.strip()[:80]!r} is no image path and whole number with a space between")
         image = PureWindowsPath(words[0].strip())  # knows slashes, backslashes and drives
-        if image.anchor or ".." in image.parts:
+        if image.anchor or ".." in image.parts or not words[0].strip().isprintable():
             raise UserError(f"{here}: {words[0][:80]!r} must be a path inside {path.parent.parent}: correct the line")
         name = image.as_posix()
         if name in images:

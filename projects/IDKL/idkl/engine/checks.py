@@ -38,6 +38,7 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         UserError: names the key, the value and what can stand there.
     """
+    check_given(cfg)
     _check_registry("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY)
     _check_registry("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY)
     _check_registry("MODEL.HEADS.NAME", cfg.MODEL.HEADS.NAME, REID_HEADS_REGISTRY)
@@ -49,16 +50,26 @@ def check_config(cfg: CfgNode) -> None:
     for key in POSITIVE:
         if _value(cfg, key) <= 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
-    for key in ("DATALOADER.NUM_WORKERS", "DATALOADER.TIMEOUT"):
-        if _value(cfg, key) < 0:
-            raise UserError(f"{key} is {_value(cfg, key)}: give 0 or more")
+    if cfg.DATALOADER.NUM_WORKERS < 0:
+        raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
     _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
     _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
     _check_choice("SOLVER.OPT", cfg.SOLVER.OPT, sorted(set(optimizers) - {"Optimizer"}))
+    if cfg.DATALOADER.TIMEOUT < 0:
+        raise UserError(f"DATALOADER.TIMEOUT is {cfg.DATALOADER.TIMEOUT}: give 0 or more seconds")
     evaluation_methods(cfg)
     _check_memory(cfg)
     _check_unsupported(cfg)
+
+
+def check_given(cfg: CfgNode, parents: str = "") -> None:
+    """Refuse keys without a value, such as a line ``BASE_LR:`` in a config file; yacs takes that for any key."""
+    for name, value in cfg.items():
+        if value is None:
+            raise UserError(f"{parents}{name} has no value: give one, or leave the line out")
+        if isinstance(value, CfgNode):
+            check_given(value, f"{parents}{name}.")
 
 
 def evaluation_methods(cfg: CfgNode) -> tuple[ReRanking | None, QueryExpansion | None]:
