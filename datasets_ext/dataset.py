@@ -13,7 +13,7 @@ import torch
 from fastreid.data.common import CommDataset
 
 from .augmentation import Augmentation
-from .records import ImageRecord
+from .records import VISIBLE, ImageRecord
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class CrossModalityDataset(CommDataset):
         relabel: number identities and cameras from 0, as a classifier needs them.
         read: gives the image of a record's path.
         split: which of their dataset's splits the images are of; None where it has only one.
+        visible: what is done with a visible image behind ``transform``; None: nothing.
 
     An item is ``{"images", "draws", "targets", "camids", "modalities", "img_paths"}``.
     """
@@ -79,11 +80,13 @@ class CrossModalityDataset(CommDataset):
         relabel: bool,
         read: Callable[[str], Any],
         split: int | None,
+        visible: Callable[[torch.Tensor], torch.Tensor] | None,
     ) -> None:
         super().__init__(list(records), transform, relabel)
         self.augmentation = augmentation
         self._read = read
         self.split = split
+        self._visible = visible
 
     def __getitem__(self, index: int | Draw) -> dict[str, Any]:
         return self.__getitems__([index])[0]
@@ -101,6 +104,8 @@ class CrossModalityDataset(CommDataset):
         record = self.img_items[index]
         path, pid, camid = record
         image = self.transform(self._read(path))
+        if self._visible is not None and record.modality == VISIBLE:
+            image = self._visible(image)
         return {
             "images": image,
             "draws": self.augmentation.draw(*image.shape[1:]),

@@ -17,6 +17,7 @@ from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 from .augmentation import split_transforms
 from .batches import DeviceLoader, SeededBatchSampler
 from .cache import open_cache
+from .channel_exchange import ChannelExchange
 from .cross_modality import CrossModalityImageDataset, datasets_root
 from .dataset import CrossModalityDataset
 from .errors import UserError
@@ -100,7 +101,16 @@ def _dataset(
         paths = [record[0] for record in records]
         cache, transform = open_cache(Path(cfg.DATALOADER.CACHE), data.dataset_root, paths, transform)
         read = cache.read
-    return CrossModalityDataset(records, transform, augmentation, relabel=is_train, read=read, split=data.split)
+    exchange = cfg.INPUT.CHANNEL_EXCHANGE
+    return CrossModalityDataset(
+        records,
+        transform,
+        augmentation,
+        relabel=is_train,
+        read=read,
+        split=data.split,
+        visible=ChannelExchange(exchange) if is_train and exchange > 0 else None,
+    )
 
 
 def _training_records(cfg: CfgNode, combineall: bool) -> tuple[list[ImageRecord], CrossModalityImageDataset]:

@@ -49,9 +49,10 @@ class DrawnBatches(Sampler[Indices]):
 
 
 def leave_signals(_worker: int) -> None:
-    """Let only the main process act on Ctrl-C and SIGTERM, which often go to a job's every process: it may still need
-    its workers to end in good order, and ends them. Workers of a main process that is gone end by themselves."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Let only the main process act on Ctrl-C, SIGTERM and a hang-up, which often go to a job's every process: it may
+    still need its workers to end in good order, and ends them. Workers of a main process that is gone end by
+    themselves."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from fastreid.config import CfgNode, get_cfg
+
+from idkl import add_idkl_config
 
 REPOSITORY = Path(__file__).parents[1]
 CONFIGS = REPOSITORY / "projects" / "IDKL" / "configs"
@@ -16,6 +19,21 @@ SMALL = [
     *("INPUT.SIZE_TRAIN", [64, 32], "INPUT.SIZE_TEST", [64, 32]),
     *("SOLVER.IMS_PER_BATCH", 8, "DATALOADER.NUM_INSTANCE", 4, "DATALOADER.NUM_WORKERS", 0),
 ]
+
+# What makes a preset of the released code as small, without dropout.
+SMALL_RELEASED = [
+    *("MODEL.DEVICE", "cpu", "MODEL.HEADS.NUM_CLASSES", 5, *SMALL),
+    *("MODEL.BACKBONE.DEPTH", "18x", "MODEL.BACKBONE.FEAT_DIM", 512, "MODEL.BACKBONE.PRETRAIN", False),
+    *("MODEL.IDKL.MODALITY.HIDDEN", (24, 12), "MODEL.IDKL.MODALITY.DROPOUT", 0.0),
+]
+
+
+def load(path: Path) -> CfgNode:
+    """A shipped config as it is written."""
+    cfg = get_cfg()
+    add_idkl_config(cfg)
+    cfg.merge_from_file(str(path))
+    return cfg
 
 
 def make_batch(

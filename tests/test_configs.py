@@ -6,18 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fastreid.config import CfgNode, get_cfg
 from fastreid.modeling.meta_arch import build_model
 
-from idkl import add_idkl_config
-from tests.small import CONFIGS, make_batch
-
-
-def load(path: Path) -> CfgNode:
-    cfg = get_cfg()
-    add_idkl_config(cfg)
-    cfg.merge_from_file(str(path))
-    return cfg
+from tests.small import CONFIGS, load, make_batch
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yml")), ids=lambda path: path.stem)
@@ -45,6 +36,30 @@ def test_each_dataset_has_the_papers_setting(name: str, dataset: str) -> None:
     weights = cfg.MODEL.IDKL.WEIGHTS
     assert (weights.IP, weights.TGSA, weights.CSA, weights.MDR) == (0.1, 0.6, 0.8, 1.0)
     assert cfg.MODEL.IDKL.TEACHER == "purified" and cfg.MODEL.IDKL.REDUCTION == "mean" and cfg.SEED == -1
+
+
+@pytest.mark.parametrize(
+    ("name", "dataset", "size", "batch", "weights"),
+    [
+        ("sysu", "SYSU_MM01", [384, 144], 120, (0.1, 0.6, 0.8, 1.0, 1.0)),
+        ("llcm", "LLCM", [384, 144], 120, (0.1, 0.6, 0.8, 1.0, 1.0)),
+        ("regdb", "RegDB", [256, 128], 60, (0.1, 0.1, 0.3, 0.1, 0.3)),
+    ],
+)
+def test_each_dataset_has_the_released_setting(
+    name: str, dataset: str, size: list[int], batch: int, weights: tuple[float, ...]
+) -> None:
+    cfg = load(CONFIGS / "released" / f"{name}.yml")
+    assert cfg.DATASETS.NAMES == cfg.DATASETS.TESTS == (dataset,) and cfg.DATASETS.SPLIT == 1
+    assert cfg.INPUT.SIZE_TRAIN == cfg.INPUT.SIZE_TEST == size
+    assert (batch, 10) == (cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE)
+    assert (cfg.SOLVER.OPT, cfg.SOLVER.BASE_LR, cfg.SOLVER.GAMMA) == ("Adam", 3.5e-4, 0.1)
+    assert tuple(cfg.SOLVER.STEPS) == (55, 95, 160) and cfg.SOLVER.AMP.ENABLED
+    assert {cfg.SOLVER[f"WEIGHT_DECAY{part}"] for part in ("", "_NORM", "_BIAS")} == {5e-3}
+    assert cfg.MODEL.LOSSES.TRI.MARGIN == 1.3 and ("full" if name == "llcm" else "") == cfg.TEST.GALLERY
+    given = cfg.MODEL.IDKL.WEIGHTS
+    assert weights == (given.IP, given.TGSA, given.CSA, given.MDR_GRAPH, given.MDR_LOGITS)
+    assert (given.MDR, given.REID_SPECIFIC, given.REID_PURIFIED) == (1.0, 0.0, 1.0)
 
 
 def test_demo_is_small() -> None:

@@ -41,7 +41,7 @@ def images(tmp_path: Path) -> list[str]:
 def loader(paths: list[str], read: Read, workers: int, timeout: float = 0) -> DeviceLoader:
     """Batches of four."""
     records = [ImageRecord(path, number, 0, 0) for number, path in enumerate(paths)]
-    dataset = CrossModalityDataset(records, T.Compose([to_pixels]), Augmentation(), False, read, None)
+    dataset = CrossModalityDataset(records, T.Compose([to_pixels]), Augmentation(), False, read, None, visible=None)
     batches = [list(range(first, first + 4)) for first in range(0, len(paths), 4)]
     made: DataLoader[Any] = DataLoader(
         dataset,

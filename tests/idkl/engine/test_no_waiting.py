@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from idkl.benchmark.measured_step import SyntheticLoader
 from idkl.engine.train_step import TrainStep
 from idkl.engine.trainer import Trainer
+from tests.small import CONFIGS, SMALL_RELEASED, load
 
 # What hands a tensor's value, or a size that depends on it, to Python: on a GPU each of them waits for all work so far.
 LOOKS = {"_local_scalar_dense", "equal", "is_nonzero", "nonzero", "masked_select", "_unique2", "unique_dim"}
@@ -39,10 +40,14 @@ def test_the_watch_sees_a_look() -> None:
     assert "_local_scalar_dense" in looks.seen
 
 
-@pytest.mark.parametrize("amp", [None, torch.bfloat16])
-def test_no_operation_of_a_step_looks_at_a_value(cfg: CfgNode, amp: torch.dtype | None) -> None:
+@pytest.mark.parametrize(("name", "amp"), [("demo", None), ("demo", torch.bfloat16), ("released/sysu", None)])
+def test_no_operation_of_a_step_looks_at_a_value(cfg: CfgNode, name: str, amp: torch.dtype | None) -> None:
+    if name != "demo":
+        cfg = load(CONFIGS / f"{name}.yml")
+        cfg.merge_from_list(SMALL_RELEASED)
     model = Trainer.build_model(cfg).train()
-    step = TrainStep(model, SyntheticLoader(cfg), Trainer.build_optimizer(cfg, model), amp)
+    optimizer = Trainer.build_optimizer(cfg, model)
+    step = TrainStep(model, SyntheticLoader(cfg), optimizer, amp, lambda *_: None, looks=False)
     with EventStorage():
         step.iter = 0
         step.run_step()  # the first one checks the order of the batch

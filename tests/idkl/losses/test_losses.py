@@ -8,6 +8,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from idkl.losses import (
@@ -17,70 +19,36 @@ from idkl.losses import (
     logit_kl_loss,
     tgsa_loss,
 )
+from tests.idkl.losses.naive import (
+    features,
+    naive_affinity,
+    naive_enhancing,
+    naive_logit_kl,
+    naive_reducing,
+    naive_softmax,
+    naive_tgsa,
+)
 
 DTYPES = {torch.float32: 1e-5, torch.float64: 1e-10}
-
-
-def features(rows: int, size: int, seed: int, dtype: torch.dtype = torch.float64, scale: float = 1.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (scale * torch.randn(rows, size, generator=generator, dtype=torch.float64)).to(dtype)
-
-
-def naive_softmax(row: list[float]) -> list[float]:
-    top = max(row)
-    exps = [math.exp(value - top) for value in row]
-    return [value / sum(exps) for value in exps]
-
-
-def naive_affinity(a: Tensor, b: Tensor) -> list[list[float]]:
-    rows = []
-    for x in a.tolist():
-        rows.append(naive_softmax([math.dist(x, y) for y in b.tolist()]))
-    return rows
-
-
-def naive_kl(p: list[float], q: list[float]) -> float:
-    return sum(pi * math.log(pi / qi) for pi, qi in zip(p, q, strict=True))
-
-
-def naive_tgsa(a: Tensor, b: Tensor) -> list[float]:
-    aa, bb, ab = naive_affinity(a, a), naive_affinity(b, b), naive_affinity(a, b)
-    return [naive_kl(aa[i], bb[i]) + naive_kl(aa[i], ab[i]) + naive_kl(ab[i], bb[i]) for i in range(len(aa))]
-
-
-def naive_logit_kl(p: Tensor, q: Tensor) -> list[float]:
-    return [naive_kl(naive_softmax(x), naive_softmax(y)) for x, y in zip(p.tolist(), q.tolist(), strict=True)]
-
-
-def softplus(x: float) -> float:
-    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
-
-
-def naive_enhancing(enhanced: Tensor, plain: Tensor) -> float:
-    def entropy(row: list[float]) -> float:
-        return -sum(p * math.log(p) for p in naive_softmax(row))
-
-    terms = [softplus(entropy(e) - entropy(p)) for e, p in zip(enhanced.tolist(), plain.tolist(), strict=True)]
-    return sum(terms) / len(terms)
-
-
-def naive_reducing(reduced: Tensor, normalized: Tensor, targets: list[int], modalities: list[int]) -> float:
-    def distance(rows: list[list[float]], pid: int) -> float:
-        centres = []
-        for modality in (0, 1):
-            own = [row for row, t, m in zip(rows, targets, modalities, strict=True) if t == pid and m == modality]
-            centres.append([sum(column) / len(own) for column in zip(*own, strict=True)])
-        return math.dist(*centres)
-
-    pids = [pid for pid in set(targets) if {m for t, m in zip(targets, modalities, strict=True) if t == pid} == {0, 1}]
-    terms = [softplus(distance(reduced.tolist(), pid) - distance(normalized.tolist(), pid)) for pid in pids]
-    return sum(terms) / len(terms)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_affinity_is_softmax_of_distance(dtype: torch.dtype) -> None:
     a, b = features(5, 4, 0, dtype), features(7, 4, 1, dtype)
     assert np.allclose(graph_affinity(a, b), naive_affinity(a, b), rtol=DTYPES[dtype], atol=DTYPES[dtype])
+
+
+@settings(deadline=None)
+@given(st.booleans(), st.floats(0.05, 50), st.integers(0, 2**31))
+def test_affinity_of_scaled_distances(normalize: bool, temperature: float, seed: int) -> None:
+    a, b = features(4, 3, seed), features(5, 3, seed + 1)
+    x, y = ([[v / (math.hypot(*row) if normalize else 1) for v in row] for row in f.tolist()] for f in (a, b))
+    expected = [naive_softmax([math.dist(p, q) / temperature for q in y]) for p in x]
+    options = {"normalize": normalize, "temperature": temperature}
+    assert np.allclose(graph_affinity(a, b, **options), expected, rtol=1e-9, atol=1e-12)
+    # Scaling the features themselves says the same of the loss.
+    scaled = [(f / f.norm(dim=1, keepdim=True) if normalize else f) / temperature for f in (a, b[:4])]
+    assert tgsa_loss(a, b[:4], **options).item() == pytest.approx(tgsa_loss(*scaled).item(), rel=1e-6, abs=1e-12)
 
 
 def test_affinity_prefers_the_farthest_and_includes_self() -> None:

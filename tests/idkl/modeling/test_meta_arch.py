@@ -126,6 +126,29 @@ def test_without_purifier_the_specific_feature_teaches(cfg: CfgNode) -> None:
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("detach", [False, True])
+@pytest.mark.parametrize("term", ["loss_tgsa", "loss_csa"])
+def test_the_gradient_into_the_teacher_can_be_stopped(cfg: CfgNode, term: str, detach: bool) -> None:
+    cfg.MODEL.IDKL.DETACH_TEACHER = detach
+    model, batch = build(cfg), make_batch()
+    loss = model(batch)[term]
+    teacher, student = model.backbone.specific[1][0].conv1.weight, model.backbone.shared[1][0].conv1.weight
+    gradients = torch.autograd.grad(loss, [teacher, student], allow_unused=True)
+    assert (gradients[0] is None) == detach and gradients[1].abs().max() > 0
+
+
+def test_affinity_keys_reach_both_graph_losses(cfg: CfgNode) -> None:
+    cfg.MODEL.IDKL.AFFINITY.NORMALIZE, cfg.MODEL.IDKL.AFFINITY.TEMPERATURE = True, 0.5
+    model, batch = build(cfg), make_batch()
+    out, options = outputs_of(model, batch), {"normalize": True, "temperature": 0.5}
+    teacher, student = (output.feature.chunk(2) for output in (out.purifier.identity, out.shared))
+    losses = model.criterion(out, batch["targets"], batch["modalities"])
+    across = 0.6 * sum(tgsa_loss(t, s, **options) for t, s in zip(teacher, student, strict=True))
+    within = tgsa_loss(*student, **options) + logit_kl_loss(*out.shared.logits.chunk(2))
+    assert losses["loss_tgsa"].item() == pytest.approx(across.item(), rel=1e-6)
+    assert losses["loss_mdr"].item() == pytest.approx(within.item(), rel=1e-6)
+
+
 def test_a_step_changes_every_trainable_parameter(cfg: CfgNode) -> None:
     model = build(cfg)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}

@@ -29,6 +29,15 @@ POSITIVE = (
     "TEST.IMS_PER_BATCH",
     "DATALOADER.PREFETCH_FACTOR",
     "MODEL.BACKBONE.CHUNKS",
+    "MODEL.IDKL.AFFINITY.TEMPERATURE",
+)
+NOT_NEGATIVE = (
+    "DATALOADER.NUM_WORKERS",
+    "DATALOADER.TIMEOUT",
+    "SOLVER.CHECKPOINT_ITERS",
+    "SOLVER.NONFINITE_SKIPS",
+    "INPUT.CHANNEL_EXCHANGE",
+    "MODEL.IDKL.REVERSAL_RAMP",
 )
 
 
@@ -50,14 +59,17 @@ def check_config(cfg: CfgNode) -> None:
     for key in POSITIVE:
         if _value(cfg, key) <= 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
-    if cfg.DATALOADER.NUM_WORKERS < 0:
-        raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
+    for key in NOT_NEGATIVE:
+        if _value(cfg, key) < 0:
+            raise UserError(f"{key} is {_value(cfg, key)}: give 0 or more")
+    if cfg.INPUT.CHANNEL_EXCHANGE > 1:
+        raise UserError(f"INPUT.CHANNEL_EXCHANGE is {cfg.INPUT.CHANNEL_EXCHANGE}: give a share from 0 to 1")
+    if cfg.MODEL.IDKL.REVERSAL_RAMP > 0 and cfg.MODEL.IDKL.CONFUSER != "reversal":
+        raise UserError(f"MODEL.IDKL.REVERSAL_RAMP: a {cfg.MODEL.IDKL.CONFUSER} confuser reverses nothing; set it to 0")
     _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
     _check_choice("SOLVER.AMP.DTYPE", cfg.SOLVER.AMP.DTYPE, ("float16", "bfloat16"))
     optimizers = [name for name, value in vars(torch.optim).items() if isinstance(value, type)]
     _check_choice("SOLVER.OPT", cfg.SOLVER.OPT, sorted(set(optimizers) - {"Optimizer"}))
-    if cfg.DATALOADER.TIMEOUT < 0:
-        raise UserError(f"DATALOADER.TIMEOUT is {cfg.DATALOADER.TIMEOUT}: give 0 or more seconds")
     evaluation_methods(cfg)
     _check_memory(cfg)
     _check_unsupported(cfg)
@@ -86,12 +98,12 @@ def _check_memory(cfg: CfgNode) -> None:
     backbone, able = cfg.MODEL.BACKBONE, build_dual_stream_resnet_backbone.__name__
     if unknown := [stage for stage in backbone.CHECKPOINT_STAGES if stage not in range(5)]:
         raise UserError(f"MODEL.BACKBONE.CHECKPOINT_STAGES: {unknown[0]} is no stage; choose from 0, 1, 2, 3 and 4")
-    for key, off in (("CHECKPOINT_STAGES", ()), ("CHUNKS", 1)):
+    for key, off in (("MAX_POOL", "ceil"), ("CHECKPOINT_STAGES", ()), ("CHUNKS", 1)):
         if backbone[key] == off:
             continue
         if able != backbone.NAME:
             raise UserError(f"MODEL.BACKBONE.{key} {backbone[key]}: only {able} has it; set it to {off}")
-        if cfg.MODEL.COMPILE:
+        if cfg.MODEL.COMPILE and key != "MAX_POOL":
             raise UserError(f"MODEL.BACKBONE.{key} {backbone[key]} cannot be compiled: set MODEL.COMPILE False")
 
 

@@ -2,6 +2,7 @@
 
 from .affinity import graph_affinity
 from .enhancing import discrimination_enhancing_loss
+from .identity_logit_kl import identity_logit_kl_loss
 from .logit_kl import logit_kl_loss
 from .reducing import discrepancy_reducing_loss
 from .tgsa import tgsa_loss
@@ -10,6 +11,7 @@ __all__ = [
     "discrepancy_reducing_loss",
     "discrimination_enhancing_loss",
     "graph_affinity",
+    "identity_logit_kl_loss",
     "logit_kl_loss",
     "tgsa_loss",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
+from .penalty import Penalty
 from .precision import full_precision
 
 
@@ -15,14 +16,15 @@ def prediction_entropy(logits: Tensor) -> Tensor:
 
 
 @full_precision
-def discrimination_enhancing_loss(enhanced_logits: Tensor, logits: Tensor) -> Tensor:
+def discrimination_enhancing_loss(enhanced_logits: Tensor, logits: Tensor, *, penalty: Penalty = F.softplus) -> Tensor:
     """L_e (eq. 10): softplus(h(enhanced) - h(plain)) per sample, then the mean; h is the prediction's entropy.
 
     Args:
         enhanced_logits: ``[N, C]``, the specific classifier's logits of the enhanced feature F_d+.
         logits: ``[N, C]``, the same classifier's logits of the specific feature.
+        penalty: what stands in for softplus, elementwise.
 
     Returns:
-        A scalar; ln 2 where enhancing changes nothing.
+        A scalar; ln 2 (softplus of 0) where enhancing changes nothing.
     """
-    return F.softplus(prediction_entropy(enhanced_logits) - prediction_entropy(logits)).mean()
+    return penalty(prediction_entropy(enhanced_logits) - prediction_entropy(logits)).mean()

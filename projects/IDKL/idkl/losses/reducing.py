@@ -6,11 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .penalty import Penalty
 from .precision import full_precision
 
 
 @full_precision
-def discrepancy_reducing_loss(reduced: Tensor, normalized: Tensor, targets: Tensor, modalities: Tensor) -> Tensor:
+def discrepancy_reducing_loss(
+    reduced: Tensor, normalized: Tensor, targets: Tensor, modalities: Tensor, *, penalty: Penalty = F.softplus
+) -> Tensor:
     """L_r (eq. 11): softplus(d(reduced) - d(normalized)) per identity, then the mean.
 
     d is the Euclidean distance between an identity's visible and its infrared centre. An identity with one modality
@@ -21,9 +24,10 @@ def discrepancy_reducing_loss(reduced: Tensor, normalized: Tensor, targets: Tens
         normalized: pooled Fhat, ``[N, D]``.
         targets: identities, int ``[N]``.
         modalities: 0 visible, 1 infrared, int ``[N]``.
+        penalty: what stands in for softplus, elementwise.
 
     Returns:
-        A scalar; ln 2 where the mask changes nothing.
+        A scalar; ln 2 (softplus of 0) where the mask changes nothing.
     """
     # Row i works with the centres of its own identity, so that no shape depends on the labels' values (which would
     # make a GPU wait); each identity then counts once through the weights.
@@ -35,7 +39,7 @@ def discrepancy_reducing_loss(reduced: Tensor, normalized: Tensor, targets: Tens
     def distance(features: Tensor) -> Tensor:
         return torch.linalg.vector_norm(_centres(visible, features) - _centres(infrared, features), dim=1)
 
-    excess = F.softplus(distance(reduced) - distance(normalized))
+    excess = penalty(distance(reduced) - distance(normalized))
     return (weights * excess).sum() / weights.sum().clamp(min=1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from fastreid.config import CfgNode
@@ -14,10 +15,13 @@ from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
 
+from .choice import chosen
 from .pretrained import load_pretrained
 from .recompute import recomputed
 
 STAGES = (3, 4)  # the stages that each branch has of its own
+# How the stem's max-pooling windows lie: as in fast-reid, or as in torchvision.
+MAX_POOLS: dict[str, dict[str, Any]] = {"ceil": {"ceil_mode": True}, "padded": {"padding": 1}}
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,7 @@ def build_dual_stream_resnet_backbone(cfg: CfgNode) -> DualStreamResNet:
     plain.defrost()
     plain.MODEL.BACKBONE.PRETRAIN = False
     resnet = build_resnet_backbone(plain)
+    resnet.maxpool = nn.MaxPool2d(3, 2, **chosen("MODEL.BACKBONE.MAX_POOL", cfg.MODEL.BACKBONE.MAX_POOL, MAX_POOLS))
     if cfg.MODEL.BACKBONE.PRETRAIN:
         load_pretrained(resnet, cfg.MODEL.BACKBONE)
     return DualStreamResNet(resnet, cfg.MODEL.BACKBONE.CHECKPOINT_STAGES, cfg.MODEL.BACKBONE.CHUNKS)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -12,37 +14,17 @@ from torch import Tensor
 
 from datasets_ext.errors import UserError
 
-from ..losses import discrepancy_reducing_loss, discrimination_enhancing_loss, logit_kl_loss, tgsa_loss
+from ..losses import discrepancy_reducing_loss, discrimination_enhancing_loss
+from ..losses.penalty import PENALTIES
 from ..losses.precision import raise_half
-from .head import IdentityOutput, IDKLOutput
+from .alignment import Alignment
+from .choice import chosen
+from .confusion import confusion
+from .loss_weights import LossWeights
+from .outputs import IdentityOutput, IDKLOutput
 
-TEACHERS = ("purified", "specific")
-REDUCTIONS = ("mean", "sum")
+TEACHERS = dict.fromkeys(("purified", "specific"))
 IDENTITY_LOSSES = ("CrossEntropyLoss", "TripletLoss")
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """Weights of the terms, named as in ``MODEL.IDKL.WEIGHTS``; a term with weight 0 is not computed."""
-
-    reid_shared: float
-    reid_specific: float
-    confuser: float
-    discriminator: float
-    ip: float
-    enhance: float
-    reduce: float
-    reid_purified: float
-    tgsa: float
-    csa: float
-    mdr: float
-
-    @classmethod
-    def from_config(cls, weights: CfgNode) -> LossWeights:
-        values = {name.lower(): float(value) for name, value in weights.items()}
-        if negative := [name for name, value in values.items() if value < 0]:
-            raise UserError(f"MODEL.IDKL.WEIGHTS.{negative[0].upper()} is negative: 0 switches a term off")
-        return cls(**values)
 
 
 class IDKLCriterion:
@@ -51,27 +33,54 @@ class IDKLCriterion:
     Args:
         weights: of the terms.
         teacher: what is distilled, "purified" or "specific".
-        reduction: over the rows of TGSA, CSA and MDR, "mean" or "sum".
+        detach_teacher: keep the distillation's gradient from the teacher.
+        alignment: the losses between two features.
+        enhance: L_e of logits ``[B, C]`` of F_d+ and of the plain feature.
+        reduce: L_r of pooled Fhat_m- and Fhat ``[B, D]``, identities and modalities ``[B]``.
+        confuse: the confusers' labels, from the modalities.
         identity: fast-reid's ``MODEL.LOSSES``, which sets the cross-entropy and the triplet loss.
     """
 
-    def __init__(self, weights: LossWeights, teacher: str, reduction: str, identity: CfgNode) -> None:
+    def __init__(
+        self,
+        *,
+        weights: LossWeights,
+        teacher: str,
+        detach_teacher: bool,
+        alignment: Alignment,
+        enhance: Callable[[Tensor, Tensor], Tensor],
+        reduce: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor],
+        confuse: Callable[[Tensor], Tensor],
+        identity: CfgNode,
+    ) -> None:
         self.weights = weights
         self.teacher = teacher
-        self.reduction = reduction
+        self.detach_teacher = detach_teacher
+        self.alignment = alignment
+        self.enhance = enhance
+        self.reduce = reduce
+        self.confuse = confuse
         self.identity = identity
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> IDKLCriterion:
         """Build from ``MODEL.IDKL`` and ``MODEL.LOSSES``; :class:`UserError` for a value that cannot stand there."""
         idkl, losses = cfg.MODEL.IDKL, cfg.MODEL.LOSSES
-        if idkl.TEACHER not in TEACHERS:
-            raise UserError(f"MODEL.IDKL.TEACHER {idkl.TEACHER} is unknown: choose from {TEACHERS}")
-        if idkl.REDUCTION not in REDUCTIONS:
-            raise UserError(f"MODEL.IDKL.REDUCTION {idkl.REDUCTION} is unknown: choose from {REDUCTIONS}")
+        chosen("MODEL.IDKL.TEACHER", idkl.TEACHER, TEACHERS)
+        enhance = chosen("MODEL.IDKL.ENHANCE_PENALTY", idkl.ENHANCE_PENALTY, PENALTIES)
+        reduce = chosen("MODEL.IDKL.REDUCE_PENALTY", idkl.REDUCE_PENALTY, PENALTIES)
         if unknown := [name for name in losses.NAME if name not in IDENTITY_LOSSES]:
             raise UserError(f"MODEL.LOSSES.NAME {unknown[0]}: IDKL's identity losses are {IDENTITY_LOSSES}")
-        return cls(LossWeights.from_config(idkl.WEIGHTS), idkl.TEACHER, idkl.REDUCTION, losses)
+        return cls(
+            weights=LossWeights.from_config(idkl.WEIGHTS),
+            teacher=idkl.TEACHER,
+            detach_teacher=idkl.DETACH_TEACHER,
+            alignment=Alignment.from_config(idkl),
+            enhance=partial(discrimination_enhancing_loss, penalty=enhance),
+            reduce=partial(discrepancy_reducing_loss, penalty=reduce),
+            confuse=confusion(idkl).labels,
+            identity=losses,
+        )
 
     def __call__(self, outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> dict[str, Tensor]:
         """The weighted terms by name; their sum is the total loss.
@@ -84,8 +93,8 @@ class IDKLCriterion:
         return {
             **self._base_losses(outputs, targets, modalities),
             **self._purification_losses(outputs, targets, modalities),
-            **self._distillation_losses(outputs),
-            **self._discrepancy_losses(outputs.shared),
+            **self._distillation_losses(outputs, targets),
+            **self._discrepancy_losses(outputs.shared, targets),
         }
 
     def _base_losses(self, outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> dict[str, Tensor]:
@@ -95,7 +104,9 @@ class IDKLCriterion:
             **self._identity_losses(outputs.specific, targets, "specific", self.weights.reid_specific),
         }
         if outputs.confusers:
-            losses["loss_confuser"] = self.weights.confuser * _modality_loss(outputs.confusers, modalities)
+            losses["loss_confuser"] = self.weights.confuser * _modality_loss(
+                outputs.confusers, self.confuse(modalities)
+            )
         if outputs.discriminators:
             losses["loss_discriminator"] = self.weights.discriminator * _modality_loss(
                 outputs.discriminators, modalities
@@ -109,37 +120,42 @@ class IDKLCriterion:
             return {}
         losses = self._identity_losses(purifier.identity, targets, "purified", weights.ip * weights.reid_purified)
         if weights.enhance > 0:
-            enhancing = discrimination_enhancing_loss(purifier.enhanced_logits, outputs.specific.logits)
+            plain = outputs.specific.logits if purifier.plain_logits is None else purifier.plain_logits
+            enhancing = self.enhance(purifier.enhanced_logits, plain)
             losses["loss_enhance"] = weights.ip * weights.enhance * enhancing
         if weights.reduce > 0:
-            reducing = discrepancy_reducing_loss(purifier.reduced, purifier.normalized, targets, modalities)
+            reducing = self.reduce(purifier.reduced, purifier.normalized, targets, modalities)
             losses["loss_reduce"] = weights.ip * weights.reduce * reducing
         return losses
 
-    def _distillation_losses(self, outputs: IDKLOutput) -> dict[str, Tensor]:
+    def _distillation_losses(self, outputs: IDKLOutput, targets: Tensor) -> dict[str, Tensor]:
         """lambda_2 L_tgsa (eq. 17) and lambda_3 L_csa (eq. 19): teacher to student, each modality by itself."""
         student, teacher = outputs.shared, outputs.specific
         if outputs.purifier is not None and self.teacher == "purified":
             teacher = outputs.purifier.identity
+        if self.detach_teacher:
+            teacher = replace(teacher, feature=teacher.feature.detach(), logits=teacher.logits.detach())
         losses = {}
         if self.weights.tgsa > 0:
             pairs = zip(teacher.feature.chunk(2), student.feature.chunk(2), strict=True)
-            visible, infrared = (tgsa_loss(t, s, self.reduction) for t, s in pairs)
+            visible, infrared = (self.alignment.across(t, s) for t, s in pairs)
             losses["loss_tgsa"] = self.weights.tgsa * (visible + infrared)
         if self.weights.csa > 0:
-            pairs = zip(student.logits.chunk(2), teacher.logits.chunk(2), strict=True)
-            visible, infrared = (logit_kl_loss(s, t, self.reduction) for s, t in pairs)
+            halves = zip(student.logits.chunk(2), teacher.logits.chunk(2), targets.chunk(2), strict=True)
+            visible, infrared = (self.alignment.logits(s, t, rows) for s, t, rows in halves)
             losses["loss_csa"] = self.weights.csa * (visible + infrared)
         return losses
 
-    def _discrepancy_losses(self, shared: IdentityOutput) -> dict[str, Tensor]:
-        """L_mdr (eq. 20): visible against infrared within the shared branch."""
-        if self.weights.mdr == 0:
-            return {}
-        (f_visible, f_infrared), (z_visible, z_infrared) = shared.feature.chunk(2), shared.logits.chunk(2)
-        graph = tgsa_loss(f_visible, f_infrared, self.reduction)
-        logits = logit_kl_loss(z_visible, z_infrared, self.reduction)
-        return {"loss_mdr": self.weights.mdr * (graph + logits)}
+    def _discrepancy_losses(self, shared: IdentityOutput, targets: Tensor) -> dict[str, Tensor]:
+        """L_mdr (eq. 20): visible against infrared within the shared branch, by their graphs and by their logits."""
+        weights, terms = self.weights, []
+        if weights.mdr * weights.mdr_graph > 0:
+            visible, infrared = shared.feature.chunk(2)
+            terms.append(weights.mdr_graph * self.alignment.within(visible, infrared))
+        if weights.mdr * weights.mdr_logits > 0:
+            visible, infrared = shared.logits.chunk(2)
+            terms.append(weights.mdr_logits * self.alignment.logits(visible, infrared, targets.chunk(2)[0]))
+        return {"loss_mdr": weights.mdr * sum(terms[1:], terms[0])} if terms else {}
 
     def _identity_losses(self, output: IdentityOutput, targets: Tensor, name: str, weight: float) -> dict[str, Tensor]:
         """L_reid: cross-entropy and batch-hard triplet loss, as ``MODEL.LOSSES`` sets them."""

@@ -9,8 +9,8 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.autograd.function import Function
 
-from .head import IDKLOutput
 from .map_tensors import map_tensors
+from .outputs import IDKLOutput
 
 
 def gather_batch(outputs: IDKLOutput, targets: Tensor, modalities: Tensor) -> tuple[IDKLOutput, Tensor, Tensor]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fastreid.config import CfgNode, configurable
 from fastreid.modeling.heads import REID_HEADS_REGISTRY, EmbeddingHead
 from torch import Tensor, nn
@@ -12,39 +10,21 @@ from datasets_ext.errors import UserError
 
 from ..losses.precision import raise_half
 from .backbone import STAGES, DualStreamFeatures
-from .modality_classifier import ModalityClassifier, modality_confuser
+from .choice import chosen
+from .confusion import confusion
+from .modality_classifier import classifier_kind
+from .outputs import IdentityOutput, IDKLOutput, PurifierOutput
 from .pooling import GeneralizedMeanPool
+from .positional_purifier import PositionalPurifier
 from .purifier import InformationPurifier, Purified
 
+Purifier = InformationPurifier | PositionalPurifier
 
-@dataclass(frozen=True)
-class IdentityOutput:
-    """What an identity head says of one pooled feature map."""
-
-    feature: Tensor  # pooled, before the BN-neck, [B, D]
-    logits: Tensor  # of the classifier, [B, C]
-    margin_logits: Tensor  # the same with the margin of MODEL.HEADS.CLS_LAYER, for cross-entropy, [B, C]
-
-
-@dataclass(frozen=True)
-class PurifierOutput:
-    """What the purifier adds: the purified feature, and what L_e and L_r compare."""
-
-    identity: IdentityOutput  # of the purified map
-    enhanced_logits: Tensor  # of F_d+, [B, C]
-    reduced: Tensor  # pooled Fhat_m-, [B, D]
-    normalized: Tensor  # pooled Fhat, [B, D]
-
-
-@dataclass(frozen=True)
-class IDKLOutput:
-    """Everything the losses need of one training batch."""
-
-    shared: IdentityOutput
-    specific: IdentityOutput
-    purifier: PurifierOutput | None
-    confusers: list[Tensor]  # modality logits [B, 2] of the shared branch, one a stage
-    discriminators: list[Tensor]  # of the specific branch
+PURIFIERS: dict[str, type[Purifier]] = {
+    "pooled": InformationPurifier,
+    "positional": PositionalPurifier,
+}
+ENTROPY_CLASSIFIERS = {"specific": False, "own": True}  # whether L_e has a classifier of its own
 
 
 @REID_HEADS_REGISTRY.register()
@@ -57,7 +37,9 @@ class IDKLHead(nn.Module):
     Args:
         shared, specific: fast-reid embedding heads of pooled features.
         purifier: None leaves purification out.
+        entropy_classifier: bias-free, of pooled features, for L_e alone; None: C_sp serves L_e.
         confusers, discriminators: modality classifiers by ResNet stage (as text).
+        classify_neck: these take the BN-neck feature of the last stage instead of their stage's pooled map.
     """
 
     @configurable
@@ -66,17 +48,21 @@ class IDKLHead(nn.Module):
         *,
         shared: EmbeddingHead,
         specific: EmbeddingHead,
-        purifier: InformationPurifier | None,
+        purifier: Purifier | None,
+        entropy_classifier: nn.Linear | None,
         confusers: dict[str, nn.Module],
         discriminators: dict[str, nn.Module],
+        classify_neck: bool,
     ) -> None:
         super().__init__()
         self.pool = GeneralizedMeanPool()
         self.shared = shared
         self.specific = specific
         self.purifier = purifier
+        self.entropy_classifier = entropy_classifier
         self.confusers = nn.ModuleDict(confusers)
         self.discriminators = nn.ModuleDict(discriminators)
+        self.classify_neck = classify_neck
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict[str, object]:
@@ -84,19 +70,25 @@ class IDKLHead(nn.Module):
             raise UserError(
                 f"MODEL.HEADS.POOL_LAYER {cfg.MODEL.HEADS.POOL_LAYER}: IDKL pools by GeneralizedMeanPooling everywhere"
             )
-        idkl, channels = cfg.MODEL.IDKL, _stage_channels(cfg)
-        stages = [(str(stage), channels[stage]) for stage in _check_stages(idkl.STAGES)]
-        weights = idkl.WEIGHTS
+        idkl, weights = cfg.MODEL.IDKL, cfg.MODEL.IDKL.WEIGHTS
+        stages, kind, wrap = _stage_channels(cfg), classifier_kind(idkl), confusion(idkl).wrap
+        purify = weights.IP > 0
+        make_purifier = chosen("MODEL.IDKL.PURIFIER", idkl.PURIFIER, PURIFIERS)
+        own = chosen("MODEL.IDKL.ENTROPY_CLASSIFIER", idkl.ENTROPY_CLASSIFIER, ENTROPY_CLASSIFIERS)
         return {
             "shared": _identity_head(cfg),
             "specific": _identity_head(cfg),
-            "purifier": InformationPurifier(channels[4], idkl.PURIFIER_REDUCTION) if weights.IP > 0 else None,
-            "confusers": {stage: modality_confuser(size, idkl.REVERSAL_SCALE) for stage, size in stages}
+            "purifier": make_purifier(cfg.MODEL.BACKBONE.FEAT_DIM, idkl.PURIFIER_REDUCTION) if purify else None,
+            "entropy_classifier": _entropy_classifier(cfg) if purify and own else None,
+            "confusers": {
+                stage: wrap(kind.make(idkl.MODALITY, size), idkl.REVERSAL_SCALE) for stage, size in stages.items()
+            }
             if weights.CONFUSER > 0
             else {},
-            "discriminators": {stage: ModalityClassifier(size) for stage, size in stages}
+            "discriminators": {stage: kind.make(idkl.MODALITY, size) for stage, size in stages.items()}
             if weights.DISCRIMINATOR > 0
             else {},
+            "classify_neck": kind.on_neck,
         }
 
     def forward(self, features: DualStreamFeatures | Tensor, targets: Tensor | None = None) -> IDKLOutput | Tensor:
@@ -109,35 +101,54 @@ class IDKLHead(nn.Module):
         specific_maps = {stage: raise_half(features.specific[stage]) for stage in _stages(self.discriminators)}
         shared = {stage: self.pool(feature_map) for stage, feature_map in shared_maps.items()}
         specific = {stage: self.pool(feature_map) for stage, feature_map in specific_maps.items()}
+        shared_output, shared_neck = _identify(self.shared, shared[4], targets)
+        specific_output, specific_neck = _identify(self.specific, specific[4], targets)
+        purified = None if self.purifier is None else self.purifier.pooled(specific_maps[4], specific[4])
         return IDKLOutput(
-            shared=_identify(self.shared, shared[4], targets),
-            specific=_identify(self.specific, specific[4], targets),
-            purifier=None
-            if self.purifier is None
-            else self._purify(self.purifier.pooled(specific_maps[4], specific[4]), targets),
-            confusers=[confuser(shared[int(stage)]) for stage, confuser in self.confusers.items()],
-            discriminators=[classifier(specific[int(stage)]) for stage, classifier in self.discriminators.items()],
+            shared=shared_output,
+            specific=specific_output,
+            purifier=None if purified is None else self._purify(purified, specific[4], targets),
+            confusers=_classify(self.confusers, {4: shared_neck} if self.classify_neck else shared),
+            discriminators=_classify(self.discriminators, {4: specific_neck} if self.classify_neck else specific),
         )
 
-    def _purify(self, pooled: Purified, targets: Tensor | None) -> PurifierOutput:
+    def _purify(self, pooled: Purified, pooled_specific: Tensor, targets: Tensor | None) -> PurifierOutput:
+        own = self.entropy_classifier
         return PurifierOutput(
-            identity=_identify(self.specific, pooled.purified, targets),
-            enhanced_logits=_identify(self.specific, pooled.enhanced, targets).logits,
+            identity=_identify(self.specific, pooled.purified, targets)[0],
+            enhanced_logits=_identify(self.specific, pooled.enhanced, targets)[0].logits
+            if own is None
+            else own(pooled.enhanced),
             reduced=pooled.reduced,
             normalized=pooled.normalized,
+            plain_logits=None if own is None else own(pooled_specific),
         )
 
 
 def _identity_head(cfg: CfgNode) -> EmbeddingHead:
-    """fast-reid's embedding head without its pooling."""
+    """fast-reid's embedding head without its pooling; as features it gives those behind the BN-neck."""
     head = EmbeddingHead(cfg)
     head.pool_layer = nn.Identity()
+    head.neck_feat = "after"
     return head
 
 
-def _identify(head: EmbeddingHead, pooled: Tensor, targets: Tensor | None) -> IdentityOutput:
-    output = head(pooled[:, :, None, None], targets)
-    return IdentityOutput(output["features"], output["pred_class_logits"], output["cls_outputs"])
+def _identify(head: EmbeddingHead, pooled: Tensor, targets: Tensor | None) -> tuple[IdentityOutput, Tensor]:
+    """What the head says of pooled features ``[B, D]``, and these behind the BN-neck."""
+    columns = pooled[:, :, None, None]
+    output = head(columns, targets)
+    return IdentityOutput(columns[..., 0, 0], output["pred_class_logits"], output["cls_outputs"]), output["features"]
+
+
+def _entropy_classifier(cfg: CfgNode) -> nn.Linear:
+    classifier = nn.Linear(cfg.MODEL.BACKBONE.FEAT_DIM, cfg.MODEL.HEADS.NUM_CLASSES, bias=False)
+    nn.init.normal_(classifier.weight, std=0.01)
+    return classifier
+
+
+def _classify(classifiers: nn.ModuleDict, features: dict[int, Tensor]) -> list[Tensor]:
+    """Modality logits ``[B, 2]`` of each classifier, by the features ``[B, C]`` of its stage."""
+    return [classifier(features[int(stage)]) for stage, classifier in classifiers.items()]
 
 
 def _stages(classifiers: nn.ModuleDict) -> set[int]:
@@ -145,12 +156,9 @@ def _stages(classifiers: nn.ModuleDict) -> set[int]:
     return {4, *map(int, classifiers)}
 
 
-def _stage_channels(cfg: CfgNode) -> dict[int, int]:
-    """Stage 4 has the backbone's output channels, and every ResNet stage has half of the next."""
-    return {4: cfg.MODEL.BACKBONE.FEAT_DIM, 3: cfg.MODEL.BACKBONE.FEAT_DIM // 2}
-
-
-def _check_stages(stages: tuple[int, ...]) -> list[int]:
+def _stage_channels(cfg: CfgNode) -> dict[str, int]:
+    """Channels of the chosen stages (as text): stage 4 has the backbone's, and every stage has half of the next."""
+    stages, channels = cfg.MODEL.IDKL.STAGES, {4: cfg.MODEL.BACKBONE.FEAT_DIM, 3: cfg.MODEL.BACKBONE.FEAT_DIM // 2}
     if unknown := [stage for stage in stages if stage not in STAGES]:
         raise UserError(f"MODEL.IDKL.STAGES {list(stages)}: {unknown[0]} is no stage of a branch; choose from {STAGES}")
-    return sorted(set(stages))
+    return {str(stage): channels[stage] for stage in sorted(set(stages))}

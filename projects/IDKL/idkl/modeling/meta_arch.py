@@ -17,7 +17,7 @@ from datasets_ext.errors import UserError
 
 from .criterion import IDKLCriterion
 from .gather import gather_batch
-from .head import IDKLOutput
+from .outputs import IDKLOutput
 
 
 @META_ARCH_REGISTRY.register()

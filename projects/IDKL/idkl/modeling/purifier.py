@@ -45,13 +45,12 @@ class InformationPurifier(nn.Module):
         Raises:
             UserError: a map of one pixel, which cannot be normalised.
         """
-        normalized = self._normalize(specific)
+        check_pixels(specific)
+        normalized = self.instance_norm(specific)
         m_e = self.mask_enhance(self.pool(specific))[:, :, None, None]
         m_r = self.mask_reduce(self.pool(normalized))[:, :, None, None]
         enhanced, reduced = m_e * specific, m_r * normalized
-        return Purified(
-            purified=m_e * reduced + m_r * enhanced, enhanced=enhanced, normalized=normalized, reduced=reduced
-        )
+        return Purified(m_e * reduced + m_r * enhanced, enhanced, normalized, reduced)
 
     def pooled(self, specific: Tensor, pooled_specific: Tensor) -> Purified:
         """What the maps of :meth:`forward` pool to, without making those that the masks scale.
@@ -65,7 +64,8 @@ class InformationPurifier(nn.Module):
         Raises:
             UserError: as for :meth:`forward`.
         """
-        normalized = self._normalize(specific)
+        check_pixels(specific)
+        normalized = self.instance_norm(specific)
         pooled_normalized = self.pool(normalized)
         m_e, m_r = self.mask_enhance(pooled_specific), self.mask_reduce(pooled_normalized)
         return Purified(
@@ -75,10 +75,11 @@ class InformationPurifier(nn.Module):
             reduced=self.pool.scaled(pooled_normalized, m_r),
         )
 
-    def _normalize(self, specific: Tensor) -> Tensor:
-        if specific.shape[2] * specific.shape[3] == 1:
-            raise UserError("the last feature map has one pixel, which cannot be normalised: raise INPUT.SIZE_TRAIN")
-        return self.instance_norm(specific)
+
+def check_pixels(specific: Tensor) -> None:
+    """Refuse a map ``[B, C, 1, 1]`` by a :class:`UserError`."""
+    if specific.shape[2] * specific.shape[3] == 1:
+        raise UserError("the last feature map has one pixel, which cannot be normalised: raise INPUT.SIZE_TRAIN")
 
 
 def _mask(channels: int, reduction: int) -> nn.Sequential:
