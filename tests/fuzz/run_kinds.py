@@ -13,7 +13,8 @@ import torch
 import yaml
 from torch import nn
 
-from idkl.engine.checkpoint import load_weights, read_checkpoint
+from idkl.engine.checkpoint_file import read_checkpoint
+from idkl.engine.load_weights import load_weights
 from idkl.engine.setup import load_config
 from idkl.engine.sweep_folder import opened, state_of
 from idkl.engine.sweep_plan import flatten, flatten_nested
