@@ -1,8 +1,8 @@
 """MATLAB's level 5 files (``save`` with -v6 or -v7): arrays of numbers, and cells of them.
 
-scipy reads much more, but ends the process on about one in a hundred uncompressed files with a damaged byte, and takes
-some whose parts do not fit together. This reader looks at nothing beyond an element's own bytes, and checks their
-number and a compressed variable's checksum. The format: MathWorks, "MAT-File Format", chapter 1.
+scipy reads much more, but ends the process on some damaged files (6 of 1,500 uncompressed ones with a flipped bit,
+scipy 1.17). This reader looks at nothing beyond an element's own bytes, and checks their number and a compressed
+variable's checksum. The format: MathWorks, "MAT-File Format", chapter 1.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 _HEADER = 128  # bytes; the last four are version and byte order
 _LEVEL_5, _LEVEL_7_3 = 0x0100, 0x0200
 _ORDERS = {b"IM": "<", b"MI": ">"}
-_MATRIX, _COMPRESSED = 14, 15  # types of elements, and those of numbers:
+_TEXTS = (1, 16)  # types of elements: 8-bit characters and UTF-8
+_MATRIX, _COMPRESSED = 14, 15  # and those of numbers:
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _CELL, _OPAQUE = 1, 17  # classes of arrays, those of numbers, and others by their names in MATLAB:
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
@@ -113,8 +114,10 @@ def _read_array(data: memoryview, order: str, name: bytes | None, depth: int) ->
     if kind == _OPAQUE and name is not None:
         return False, nothing  # its elements are others
     dimensions = _integers(parts, order, "dimensions")
-    own = _next(parts, "name")[1].tobytes()
-    if name is not None and own != name:
+    text, own = _next(parts, "name")
+    if text not in _TEXTS:
+        raise MatError(f"an element of type {text} is no name")
+    if name is not None and own.tobytes() != name:
         return False, nothing
     if len(dimensions) not in range(2, _DIMENSIONS + 1) or min(dimensions) < 0:
         raise MatError(f"an array has the dimensions {dimensions[:4]}")

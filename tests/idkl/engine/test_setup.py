@@ -70,6 +70,7 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
         (["TEST.EVAL_PERIOD", "0"], "TEST.EVAL_PERIOD is 0"),
         (["SOLVER.CHECKPOINT_PERIOD", "0"], "SOLVER.CHECKPOINT_PERIOD is 0"),
         (["DATALOADER.NUM_WORKERS", "-1"], "NUM_WORKERS is -1"),
+        (["DATALOADER.TIMEOUT", "-1"], "TIMEOUT is -1: give 0 or more"),
         (["SOLVER.OPT", "Adma"], "SOLVER.OPT Adma is unknown: choose from .*Adam"),
         (["SOLVER.SCHED", "Step"], "choose from MultiStepLR, CosineAnnealingLR"),
         (["SOLVER.AMP.DTYPE", "int8"], "choose from float16, bfloat16"),

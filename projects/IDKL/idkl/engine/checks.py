@@ -47,6 +47,7 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         UserError: names the key, the value and what can stand there.
     """
+    check_given(cfg)
     _check_registry("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY)
     _check_registry("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY)
     _check_registry("MODEL.HEADS.NAME", cfg.MODEL.HEADS.NAME, REID_HEADS_REGISTRY)
@@ -72,6 +73,15 @@ def check_config(cfg: CfgNode) -> None:
     evaluation_methods(cfg)
     _check_memory(cfg)
     _check_unsupported(cfg)
+
+
+def check_given(cfg: CfgNode, parents: str = "") -> None:
+    """Refuse keys without a value, such as a line ``BASE_LR:`` in a config file; yacs takes that for any key."""
+    for name, value in cfg.items():
+        if value is None:
+            raise UserError(f"{parents}{name} has no value: give one, or leave the line out")
+        if isinstance(value, CfgNode):
+            check_given(value, f"{parents}{name}.")
 
 
 def evaluation_methods(cfg: CfgNode) -> tuple[ReRanking | None, QueryExpansion | None]:
