@@ -1,0 +1,118 @@
+"""Everything that a report shows, gathered from run folders."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from datasets_ext.errors import UserError
+
+from ..evaluation.results import shared_labels
+from ..visualization.embedded import Embedded, embed
+from ..visualization.ranks import RankList, rank_lists
+from ..visualization.source import Source, open_source
+from .cards import Card, make_card, remark
+from .charts import Chart, build_charts
+from .comparison import Comparison, compare_with_paper
+from .evaluated import describe_test_set
+from .hardest import Person, hardest_people
+from .origin import Origin, config_differences, trace_origin
+from .pictures import Picture, draw_pictures
+from .run import Run, read_runs
+from .tables import Line, methods_of, setting_name
+from .viewer import TOP, Thumbnails, build_viewer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The content of a page, in the order of its sections; a section without content is left out.
+
+    ``notes`` say what is missing and why. ``steady``: some setting's trials gave the very same figures. ``viewer`` is of :func:`.viewer.build_viewer` with its "thumbnails".
+    """
+
+    title: str
+    runs: list[Run]
+    notes: list[str]
+    cards: list[Card]
+    lines: list[Line]
+    methods: list[str]
+    caption: str
+    steady: bool
+    remarks: list[tuple[str, str]]
+    comparisons: list[Comparison]
+    charts: dict[str, list[Chart]]
+    viewer: dict[str, Any]
+    hardest: list[tuple[str, list[Person]]]
+    pictures: list[Picture]
+    origins: list[Origin]
+    differences: list[tuple[str, list[str]]]
+
+
+def gather_report(folders: Sequence[Path]) -> Report:
+    """The report of one or several runs; what a run lacks is named in it.
+
+    Raises:
+        UserError: a folder is no run, or a run has nothing to report yet.
+    """
+    runs = read_runs(folders)
+    models, notes = _embed_runs(runs)
+    evaluated = {name: describe_test_set(embedded) for name, (_, embedded) in models.items()}
+    lists = {name: (embedded, rank_lists(embedded, TOP)) for name, (_, embedded) in models.items()}
+    thumbnails = Thumbnails()
+    hardest, viewer, lost = _lists(lists, thumbnails)
+    lines = [line for run in runs for line in run.lines()]
+    rows = [row for run in runs for row in run.rows]
+    comparisons = [compare_with_paper(run, evaluated.get(run.name)) for run in runs]
+    return Report(
+        title=f"IDKL report: {', '.join(run.name for run in runs)}",
+        runs=runs,
+        notes=notes + lost,
+        cards=[make_card(run, evaluated.get(run.name)) for run in runs],
+        lines=lines,
+        methods=methods_of(lines),
+        caption=shared_labels(rows) if rows else "",
+        steady=any(row["trials"] > 1 and not any(row["std"].values()) for row in rows),
+        remarks=[(run.name, remark(run)) for run in runs],
+        comparisons=[comparison for comparison in comparisons if comparison is not None],
+        charts=build_charts([(run.name, run.history) for run in runs if run.history is not None]),
+        viewer=viewer,
+        hardest=hardest,
+        pictures=draw_pictures(list(models.values())) if models else [],
+        origins=[trace_origin(run) for run in runs],
+        differences=config_differences(runs),
+    )
+
+
+def _embed_runs(runs: Sequence[Run]) -> tuple[dict[str, tuple[Source, Embedded]], list[str]]:
+    """The models of the runs by name, run over their test images, and a line for each where that cannot be."""
+    models, notes = {}, []
+    for run in runs:
+        try:
+            source = open_source(run.folder)
+            logger.info("%s: features of the test images", run.name)
+            models[run.name] = source, replace(embed(source), name=run.name)
+        except UserError as error:
+            notes.append(f"{run.name}: no rank lists and no pictures, because the network cannot be run: {error}.")
+    return models, notes
+
+
+Lists = dict[str, tuple[Embedded, list[RankList]]]
+
+
+def _lists(lists: Lists, thumbnails: Thumbnails) -> tuple[list[tuple[str, list[Person]]], dict[str, Any], list[str]]:
+    """Hardest people, the viewer's values, and what is missing because an image cannot be read."""
+    if not lists:
+        return [], {}, []
+    try:
+        hardest = [(name, hardest_people(*found, thumbnails)) for name, found in lists.items()]
+        viewer = build_viewer(lists, thumbnails)
+    except UserError as error:
+        return [], {}, [f"No rank lists: {error}."]
+    setting = next(iter(lists.values()))[0].settings[0]
+    labels = {"mode": setting.mode, "shots": setting.shots, "direction": setting.direction}
+    return hardest, {**viewer, "thumbnails": thumbnails.uris, "setting": setting_name(labels)}, []

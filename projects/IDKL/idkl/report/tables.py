@@ -1,0 +1,80 @@
+"""Result rows as a page shows them: a line a setting, the plain figures and the re-ranked ones side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..evaluation.results import LABELS, METRICS, Row
+
+# "rerank" of a row, and what the columns of its figures are headed.
+METHODS: dict[Any, str] = {False: "plain", True: "re-ranked", "aqe": "query expansion"}
+SETTING = tuple(label for label in LABELS if label not in ("rerank", "trials"))
+_WORDS = {
+    ("mode", "all"): "all-search",
+    ("mode", "indoor"): "indoor-search",
+    ("shots", 1): "single-shot",
+    ("shots", 10): "multi-shot",
+    ("direction", "infrared-to-visible"): "infrared to visible",
+    ("direction", "visible-to-infrared"): "visible to infrared",
+}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric in percent: mean over trials, population standard deviation over trials, 95% interval over identities.
+
+    The deviation is None of one trial or where it was not kept, the interval where it was not computed.
+    """
+
+    mean: float
+    std: float | None
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A setting of one model: its figures by method (:data:`METHODS`) and metric."""
+
+    run: str
+    model: str
+    setting: str
+    gallery: str
+    trials: int
+    figures: dict[str, dict[str, Figure]]
+
+
+def build_lines(run: str, model: str, rows: Sequence[Row]) -> list[Line]:
+    """One line a setting, in the order of ``rows``."""
+    settings: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        settings.setdefault(tuple(row[label] for label in SETTING), []).append(row)
+    return [
+        Line(
+            run,
+            model,
+            setting_name(group[0]),
+            group[0]["gallery"] or "the dataset's only one",
+            group[0]["trials"],
+            {METHODS[row["rerank"]]: {metric: _figure(row, metric) for metric in METRICS} for row in group},
+        )
+        for group in settings.values()
+    ]
+
+
+def setting_name(row: Row) -> str:
+    """A setting in words, such as ``all-search, single-shot`` or ``visible to infrared``."""
+    labels = ("mode", "shots") if row["mode"] is not None else ("direction",)
+    return ", ".join(_WORDS.get((label, row[label]), str(row[label])) for label in labels)
+
+
+def methods_of(lines: Sequence[Line]) -> list[str]:
+    """The methods that any of the lines has, plain first."""
+    return [name for name in METHODS.values() if any(name in line.figures for line in lines)]
+
+
+def _figure(row: Row, metric: str) -> Figure:
+    spread = row["std"][metric] if row["std"] is not None and row["trials"] > 1 else None
+    interval = row["ci95"].get(metric) if row["ci95"] is not None else None
+    return Figure(row[metric], spread, None if interval is None else (interval[0], interval[1]))
