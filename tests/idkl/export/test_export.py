@@ -18,19 +18,17 @@ import onnx
 import pytest
 import torch
 import torch.nn.functional as F
-from fastreid.utils.events import EventStorage
 from torch import nn
 
 from datasets_ext import UserError
 from datasets_ext.loaders import build_test_loader
 from idkl.engine.setup import merge_config
-from idkl.engine.trainer import Trainer
 from idkl.export.embedder import Embedder
 from idkl.export.formats import FORMATS
 from idkl.export.torch_file import METADATA
 from idkl.modeling import IDKL
-from tests.runs import BASELINE
-from tests.small import CONFIGS, REPOSITORY, SMALL, make_batch
+from tests.runs import BASELINE, save_network
+from tests.small import CONFIGS, REPOSITORY, make_batch
 from tools.export import main
 
 EXAMPLE = REPOSITORY / "projects" / "IDKL" / "examples" / "onnx_query.py"
@@ -40,43 +38,31 @@ ORIGIN = (b"site-packages", str(REPOSITORY).encode())  # of the graph, on this m
 
 @dataclass
 class Made:
-    """A random network, and a folder that holds it as ``model.pth`` beside exported files."""
+    """A network, and its run folder, which holds exported files as well."""
 
     folder: Path
     model: nn.Module
     printed: str = ""
 
     def export(self, output: str, *words: object) -> bytes:
-        config = ["--config-file", CONFIGS / "demo.yml", "--time", "--output", self.folder / output]
-        main([str(word) for word in (*config, "MODEL.WEIGHTS", self.folder / "model.pth", *SMALL, *words)])
+        """What the program writes, given flags and config keys besides."""
+        flags = (self.folder, "--output", self.folder / output)
+        main([str(word) for word in (*flags, *words)])
         return (self.folder / output).read_bytes()
-
-
-def make(folder: Path, *words: str) -> Made:
-    """The network's embeddings differ from image to image as a trained one's do: its BN has seen some."""
-    cfg = merge_config(str(CONFIGS / "demo.yml"), [*map(str, SMALL), "MODEL.DEVICE", "cpu", *words])
-    cfg.MODEL.HEADS.NUM_CLASSES = 5
-    torch.manual_seed(0)
-    model = Trainer.build_model(cfg)
-    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
-        norm.momentum = 1.0
-    with EventStorage():
-        model.train()(make_batch(4))
-    torch.save({"model": model.state_dict()}, folder / "model.pth")
-    return Made(folder, model.eval())
 
 
 @pytest.fixture(scope="module")
 def made(datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     """The network as ``model.onnx`` and ``model.pt2``, and what the program printed."""
-    made = make(tmp_path_factory.mktemp("export"))
+    folder = tmp_path_factory.mktemp("export")
+    made = Made(folder, save_network(folder))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTREID_DATASETS", str(datasets))
         patch.setattr("idkl.export.latency.RUNS", 1)
         with pytest.MonkeyPatch.context() as streams:
             streams.setattr(sys, "stdout", printed := io.StringIO())
             for ending in FORMATS:
-                made.export(f"model{ending}")
+                made.export(f"model{ending}", "--time")
         made.printed = printed.getvalue()
         yield made
 
@@ -84,7 +70,7 @@ def made(datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
 @pytest.fixture(scope="module")
 def images(made: Made) -> dict[str, torch.Tensor]:
     """Ten images of the test set by their paths."""
-    cfg = merge_config(str(CONFIGS / "demo.yml"), [*map(str, SMALL), "MODEL.DEVICE", "cpu"])
+    cfg = merge_config(str(made.folder / "config.yaml"), [])
     (batch, *_) = build_test_loader(cfg, "SYSU_MM01")[0]
     return dict(zip(batch["img_paths"][:10], batch["images"][:10], strict=True))
 
@@ -127,10 +113,10 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(made: Made) -> None:
     files = {METADATA: ""}
     torch.export.load(made.folder / "model.pt2", extra_files=files)
     assert json.loads(files[METADATA]) == said
-    assert (json.loads(said["size"]), said["dimensions"], said["checkpoint"]) == ([64, 32], "512", "model.pth")
+    assert (json.loads(said["size"]), said["dimensions"], said["checkpoint"]) == ([64, 32], "512", "model_final.pth")
     assert json.loads(said["pixel_mean"]) == pytest.approx(made.model.pixel_mean.flatten().tolist())
     assert json.loads(said["pixel_std"]) == pytest.approx(made.model.pixel_std.flatten().tolist())
-    assert said["checkpoint_sha256"] == hashlib.sha256((made.folder / "model.pth").read_bytes()).hexdigest()
+    assert said["checkpoint_sha256"] == hashlib.sha256((made.folder / "model_final.pth").read_bytes()).hexdigest()
     shapes = [
         [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim]
         for v in (*model.graph.input, *model.graph.output)
@@ -172,10 +158,13 @@ def test_nothing_is_written_when_the_file_would_differ(made: Made, monkeypatch: 
     assert sorted(made.folder.iterdir()) == files and (made.folder / "model.pt2").read_bytes() == before
 
 
-def test_baseline_with_its_mirror_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_baseline_with_its_mirror_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASTREID_DATASETS", str(tmp_path))
     words = (*BASELINE, "TEST.FLIP.ENABLED", "True")
-    made = make(tmp_path, *words)
-    embed = FORMATS[".pt2"].open(made.export("a.pt2", *words), 1)
+    made = Made(tmp_path, save_network(tmp_path, *words))
+    embed = FORMATS[".pt2"].open(made.export("a.pt2"), 1)
     images = make_batch()["images"][:3]
     with torch.no_grad():
         both = [made.model({"images": given}) for given in (images.clone(), images.flip(dims=[3]))]
@@ -188,16 +177,18 @@ def test_mistakes_are_one_line(made: Made, monkeypatch: pytest.MonkeyPatch) -> N
     before = sorted(made.folder.iterdir())
     for output, words, message in (
         ("a.pt", (), r"a\.pt must end in one of \.onnx, \.pt2"),
-        ("model.pth/a.pt2", (), "cannot write"),
+        ("model_final.pth/a.pt2", (), "cannot write"),
         ("a.pt2", ("INPUT.CROP.ENABLED", "True"), r"INPUT\.SIZE_TEST \[64, 32\]: to export, give"),
-        ("a.pt2", ("MODEL.WEIGHTS", "none.pth"), r"none\.pth is missing"),
     ):
         with pytest.raises(UserError, match=message) as error:
             made.export(output, *words)
         assert len(str(error.value).splitlines()) == 1
+    config = ("--config-file", str(CONFIGS / "demo.yml"), "--output", "a.onnx")
+    with pytest.raises(UserError, match=r"none\.pth is missing"):
+        main([*config, "MODEL.WEIGHTS", "none.pth"])
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(UserError, match=r"\.onnx needs onnxscript .*pip install 'idkl-fastreid\[export\]'"):
         made.export("a.onnx")
     with pytest.raises(UserError, match="what is to be exported"):
-        main(["--output", "a.onnx"])
+        main(list(config))
     assert sorted(made.folder.iterdir()) == before

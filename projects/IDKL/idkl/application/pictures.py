@@ -7,6 +7,7 @@ import io
 
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -19,7 +20,7 @@ def picture(pixels: Tensor) -> Image.Image:
     return Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
 
 
-def heated(pixels: Tensor, heat: np.ndarray) -> Image.Image:
+def heated(pixels: Tensor, heat: NDArray[np.float32]) -> Image.Image:
     """The image in grey under the colours of its heat, float32 [H, W] in 0..1."""
     grey = np.asarray(picture(pixels).convert("L").convert("RGB"), dtype=np.float32)
     colours = _HEAT(heat)[..., :3] * 255

@@ -8,6 +8,7 @@ from threading import Lock
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -15,7 +16,7 @@ from datasets_ext.loaders import build_test_loader
 
 from ..evaluation.evaluator import FlipTest
 from ..evaluation.ranking import IntArray
-from ..visualization.cam import cosine_heat
+from ..visualization.cam import Resemblance, grad_cam
 from ..visualization.cam_model import FeatureModel
 from ..visualization.embedded import embed
 from ..visualization.source import Source
@@ -27,7 +28,7 @@ class Match:
 
     row: int
     pixels: Tensor  # uint8 [3, H, W], as the model sees it
-    heat: np.ndarray
+    heat: NDArray[np.float32]
     cosine: float
     pid: int
     camid: int
@@ -47,7 +48,7 @@ class Answer:
 
     modality: int
     pixels: Tensor
-    heat: np.ndarray
+    heat: NDArray[np.float32]
     pid: int | None
     matches: list[Match]
     gallery: int
@@ -71,6 +72,8 @@ class PersonSearch:
         self.dataset_name = source.cfg.DATASETS.TESTS[0]
         self.embedded = embed(source)
         self._device = source.cfg.MODEL.DEVICE
+        features, modalities = self.embedded.features, self.embedded.modalities
+        self._means = [torch.from_numpy(features[modalities == m].mean(axis=0)).to(self._device) for m in (0, 1)]
         self._dataset = build_test_loader(source.cfg, self.dataset_name)[0].dataset
         model = source.load_model()
         self._network = FeatureModel(model, "shared")
@@ -98,26 +101,29 @@ class PersonSearch:
             unit = F.normalize(self._tested({"images": images}))[0].cpu().numpy()
         return self._ask(pixels, unit, modality, None, top)
 
-    def _ask(self, pixels: Tensor, unit: np.ndarray, modality: int, row: int | None, top: int) -> Answer:
+    def _ask(self, pixels: Tensor, unit: NDArray[np.float32], modality: int, row: int | None, top: int) -> Answer:
         shown, labels = self.embedded, self.embedded.images
         gallery = np.flatnonzero(shown.modalities != modality)
         cosines = shown.unit[gallery] @ unit
         order = np.argsort(-cosines, kind="stable")
         nearest = gallery[order[:top]]
         images = torch.stack([pixels, *(self.pixels(int(near)) for near in nearest)])
-        heats = self._heat(images)
+        heats = self._heat(images, modality)
         pid = None if row is None else int(labels.pids[row])
-        right = np.flatnonzero(labels.pids[gallery[order]] == pid) if pid is not None else []
+        right = np.flatnonzero(labels.pids[gallery[order]] == pid).tolist() if pid is not None else []
         matches = [
             Match(int(near), image, heat, float(cosine), int(labels.pids[near]), int(labels.camids[near]))
             for near, image, heat, cosine in zip(nearest, images[1:], heats[1:], cosines[order[:top]], strict=True)
         ]
-        return Answer(modality, pixels, heats[0], pid, matches, len(gallery), int(right[0]) + 1 if len(right) else None)
+        return Answer(modality, pixels, heats[0], pid, matches, len(gallery), right[0] + 1 if right else None)
 
-    def _heat(self, images: Tensor) -> np.ndarray:
+    def _heat(self, images: Tensor, modality: int) -> NDArray[np.float32]:
         """Heat maps [1 + top, H, W] of a query, then its matches: of it with the first, of each of them with it."""
+        own, other = self._means[modality], self._means[1 - modality]
         with self._lock:
             on_device = images.to(self._device, torch.float32)
             with torch.no_grad():
-                unit = F.normalize(self._network(on_device))
-            return cosine_heat(self._network, on_device, torch.cat([unit[1:2], unit[:1].expand(len(unit) - 1, -1)]))
+                query, first = self._network(on_device[:2])
+            with_query = Resemblance(other, F.normalize(query - own, dim=0))
+            with_first = Resemblance(own, F.normalize(first - other, dim=0))
+            return grad_cam(self._network, on_device, [with_first, *[with_query] * (len(images) - 1)])[0]

@@ -78,23 +78,39 @@ def heat_maps(source: Source, pairs: IntArray, count: int, features: Sequence[st
 
 def _heat(network: FeatureModel, images: Tensor, count: int) -> Heat:
     """Of the first ``count`` people of ``images`` [2, N, 3, H, W]."""
-    try:
-        from pytorch_grad_cam import GradCAM
-    except ImportError as error:
-        raise UserError(f"cam needs the package grad-cam ({error}): pip install grad-cam") from None
     with torch.no_grad():
         embeddings = torch.stack([network(of_modality) for of_modality in images])
     means = embeddings.mean(dim=1, keepdim=True)
     unit = F.normalize(embeddings - means, dim=2)[:, :count]
-    targets = [_Cosine(mean[0], partner) for mean, row in zip(means, unit.flip(0), strict=True) for partner in row]
-    with GradCAM(network, [network.feature_map]) as grad_cam:
-        maps = grad_cam(images[:, :count].flatten(0, 1), targets)
-        height, width = grad_cam.activations_and_grads.activations[0].shape[2:]
+    targets = [Resemblance(mean[0], partner) for mean, row in zip(means, unit.flip(0), strict=True) for partner in row]
+    maps, cells = grad_cam(network, images[:, :count].flatten(0, 1), targets)
     cosines = (unit[0] * unit[1]).sum(dim=1).cpu().numpy()
-    return Heat(maps.reshape(2, count, *maps.shape[1:]), cosines, (height, width))
+    return Heat(maps.reshape(2, count, *maps.shape[1:]), cosines, cells)
 
 
-class _Cosine(nn.Module):
+def grad_cam(
+    network: FeatureModel, images: Tensor, targets: Sequence[nn.Module]
+) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Heat maps float32 [N, H, W], each scaled to 0..1 by itself, and height and width of the feature map.
+
+    Args:
+        images: [N, 3, H, W], 0..255.
+        targets: N, from an image's embedding [C] to the number that the heat raises.
+
+    Raises:
+        UserError: the package grad-cam is missing.
+    """
+    try:
+        from pytorch_grad_cam import GradCAM
+    except ImportError as error:
+        raise UserError(f"heat maps need the package grad-cam ({error}): pip install grad-cam") from None
+    with GradCAM(network, [network.feature_map]) as cam:
+        maps = cam(images, list(targets))
+        height, width = cam.activations_and_grads.activations[0].shape[2:]
+    return maps, (height, width)
+
+
+class Resemblance(nn.Module):
     """What the heat raises, of an embedding [C].
 
     Args:
