@@ -91,7 +91,7 @@ def test_heat_is_of_the_cosine_without_what_all_people_share(
     asked: list[Any] = []
 
     def stand_in(network: Any, images: torch.Tensor, targets: list[Any]) -> tuple[np.ndarray, tuple[int, int]]:
-        asked.extend(float(target(feature)) for target, feature in zip(targets, network(images), strict=True))
+        asked.extend(target(feature).item() for target, feature in zip(targets, network(images), strict=True))
         return np.arange(len(images))[:, None, None] * np.ones((64, 32)), (4, 2)
 
     monkeypatch.setattr("idkl.application.search.grad_cam", stand_in)
