@@ -8,8 +8,8 @@
     python tools/visualize.py cmc --run logs/demo logs/baseline --output cmc.png
     python tools/visualize.py curves --run logs/demo logs/baseline --output curves.png
 
---run takes run folders (config.yaml and model_final.pth) or checkpoint files; a checkpoint without config.yaml beside it
-needs --config-file. Config keys to override, KEY VALUE KEY VALUE ..., come last. Nothing is written but --output.
+--run takes run folders (config.yaml, model_final.pth) or checkpoint files; a checkpoint without a config.yaml beside
+it needs --config-file. Config keys to override, KEY VALUE KEY VALUE ..., come last. Nothing is written but --output.
 """
 
 from __future__ import annotations

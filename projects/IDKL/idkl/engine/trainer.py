@@ -25,20 +25,21 @@ from datasets_ext.errors import UserError
 from datasets_ext.loaders import build_test_loader, build_train_loader
 
 from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
-from ..evaluation.results import Row, format_table, write_results
+from ..evaluation.results import RESULTS, Row, format_table
 from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
 from .checks import evaluation_methods
 from .data_parallel import data_parallel
 from .hooks import CheckpointHook, EvalHook, ProgressBar, WriterHook
 from .optimizer import LRScheduler, build_optimizer
+from .provenance import keep_results
+from .selection import BestEpoch
 from .train_step import TrainStep
 from .trained_on import TrainingData
 from .writers import LogWriter
 
 logger = logging.getLogger(__name__)
 
-RESULTS = "results.json"
 UNTRAINED_RESULTS = "results_untrained.json"
 
 Evaluation = tuple[DeviceLoader, CrossModalityEvaluator]
@@ -72,7 +73,8 @@ class Trainer(DefaultTrainer):
         amp = cfg.SOLVER.AMP
         self._trainer = TrainStep(model, data_loader, optimizer, getattr(torch, amp.DTYPE) if amp.ENABLED else None)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
-        states = {"optimizer": optimizer, **self.scheduler}
+        self.best = BestEpoch(cfg.DATASETS.TESTS[0])
+        states = {"optimizer": optimizer, "best": self.best, **self.scheduler}
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
         self.checkpointer = SafeCheckpointer(
@@ -143,12 +145,16 @@ class Trainer(DefaultTrainer):
         """
         if self.start_epoch >= self.max_epoch:
             logger.info("All %d epochs are done; raise SOLVER.MAX_EPOCH to train on", self.max_epoch)
+            self.epoch = self.start_epoch - 1
             return self._evaluate_and_keep()
         return super().train()
 
     def _evaluate_and_keep(self) -> OrderedDict[str, Any]:
-        self._last_eval_results = self.test(self.cfg, self.model, self.evaluations)
-        return self._last_eval_results
+        results = self._last_eval_results = self.test(self.cfg, self.model, self.evaluations)
+        if comm.is_main_process():
+            judged = results if len(self.evaluations) == 1 else results[self.best.dataset]
+            self.best.update(self.epoch, collect_rows(self.evaluations), judged["metric"])
+        return results
 
     def _evaluate_untrained(self) -> None:
         results = self.evaluate(self.cfg, self.model, self.evaluations)
@@ -158,7 +164,7 @@ class Trainer(DefaultTrainer):
                 **{f"untrained/{name}": value for result in results.values() for name, value in result.items()},
                 smoothing_hint=False,
             )
-            write_results(self.untrained_rows, Path(self.cfg.OUTPUT_DIR) / UNTRAINED_RESULTS)
+            keep_results(self.untrained_rows, Path(self.cfg.OUTPUT_DIR) / UNTRAINED_RESULTS)
             logger.info("The network before its first step\n%s", format_table(self.untrained_rows))
 
     def _precise_bn_loader(self) -> DeviceLoader:
@@ -229,7 +235,7 @@ class Trainer(DefaultTrainer):
         results = cls.evaluate(cfg, model, evaluations)
         if comm.is_main_process():
             rows = collect_rows(evaluations)
-            write_results(rows, Path(cfg.OUTPUT_DIR) / RESULTS)
+            keep_results(rows, Path(cfg.OUTPUT_DIR) / RESULTS)
             logger.info("Results\n%s", format_table(rows))
         return next(iter(results.values())) if len(results) == 1 else results
 

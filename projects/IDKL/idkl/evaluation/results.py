@@ -14,6 +14,8 @@ from datasets_ext.files import write_atomically
 
 Row = dict[str, Any]
 
+RESULTS = "results.json"  # of a run folder: its last evaluation
+
 RANKS = (1, 5, 10, 20)
 METRICS = (*(f"Rank-{k}" for k in RANKS), "mAP", "mINP")
 # What a row was measured on; null where a label does not apply. "rerank": false plain, true k-reciprocal re-ranking,

@@ -14,8 +14,8 @@ PLAIN = "plain"
 
 @dataclass(frozen=True)
 class Card:
-    """``data`` it was tested on; ``of`` what the ``figures`` are: plain ones of the first setting by metric, none before
-    the first evaluation."""
+    """``data``: what it was tested on; ``figures``: plain ones of the first setting by metric, none before the first
+    evaluation; ``of``: what they are of."""
 
     name: str
     data: str
@@ -65,5 +65,5 @@ def remark(run: Run) -> str:
     return (
         f"The network was evaluated {times} during the training. The last epoch was not chosen by its test score. "
         "The best epoch was, so its figures flatter it: new people would be found less well. It is what model_best.pth "
-        "holds; its spread and intervals were not kept."
+        f"holds{'' if run.best else '; its spread and intervals were not kept'}."
     )

@@ -102,7 +102,7 @@ def _chart(name: str, histories: Sequence[tuple[str, History]], marked: bool) ->
         return None
     last = max(points[-1][0] for _, _, points in drawn)
     values = [value for _, _, points in drawn for _, value in points]
-    y_ticks = nice_ticks(min(0.0, *values), max(values))
+    y_ticks = nice_ticks(min(0.0, *values), max(0.0, *values))
     low, high = y_ticks[0], max(y_ticks[-1], *values)
 
     def x(step: float) -> float:
@@ -143,8 +143,12 @@ def _finite(history: History, name: str) -> list[tuple[int, float]]:
 
 
 def nice_ticks(low: float, high: float) -> list[float]:
-    """Two to five round numbers, from the last one at or below ``low`` to the last one at or below ``high``."""
-    span = high - low or abs(high) or 1.0
+    """Two to six multiples of a round number, from the last at or below ``low`` to the last at or below ``high``.
+
+    Args:
+        low, high: with 0 between them, or at one of them.
+    """
+    span = high - low or 1.0
     unit = 10.0 ** math.floor(math.log10(span / TICKS))
     step = next(unit * factor for factor in (1, 2, 2.5, 5, 10) if span / (unit * factor) <= TICKS)
     first, last = math.floor(low / step + 1e-9), math.floor(high / step + 1e-9)

@@ -29,7 +29,7 @@ class Beside:
 class Comparison:
     """A run and the paper's table of its dataset.
 
-    ``here`` says what our figures are of, ``tables`` the metrics of each table to show, and ``aside`` what else is known.
+    ``here`` says what our figures are of, ``tables`` the metrics of each table to show, ``aside`` what else is known.
     """
 
     run: str

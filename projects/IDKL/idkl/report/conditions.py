@@ -88,7 +88,7 @@ def _schedule(cfg: CfgNode) -> Condition:
     theirs = _rates(paper.OPTIMIZER, paper.LEARNING_RATE, paper.GAMMA, paper.STEPS)
     here = _rates(solver.OPT, solver.BASE_LR, solver.GAMMA, solver.STEPS)
     return Condition(
-        "Schedule", f"{theirs}; length not given", f"{here}; {solver.MAX_EPOCH} epochs in all", theirs != here
+        "Schedule", f"{theirs}; length not given", f"{here}; {_count(solver.MAX_EPOCH, 'epoch')} in all", theirs != here
     )
 
 
@@ -105,8 +105,8 @@ def _weights(cfg: CfgNode) -> Condition:
 def _gallery(published: paper.Dataset, rows: Sequence[Row]) -> Condition:
     rule, trials = rows[0]["gallery"], rows[0]["trials"]
     known = [name for name in PROTOCOLS[rows[0]["protocol"]].galleries if name is not None]
-    here = (f"rule {rule}, " if known else "all images of the other modality, ") + _trials(trials)
-    theirs = f"the mean of {_trials(paper.TRIALS)}; {published.gallery}"
+    here = (f"rule {rule}, " if known else "all images of the other modality, ") + _count(trials, "trial")
+    theirs = f"the mean of {_count(paper.TRIALS, 'trial')}; {published.gallery}"
     return Condition("Gallery", theirs, here, rule != published.rule or trials != paper.TRIALS)
 
 
@@ -129,5 +129,5 @@ def _rates(optimizer: str, rate: float, gamma: float, steps: Sequence[int]) -> s
     return f"{optimizer}, {rate:g}, x{gamma:g} at epoch {' and '.join(map(str, steps)) or 'never'}"
 
 
-def _trials(count: int) -> str:
-    return f"{count} trial{'s' if count != 1 else ''}"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from ..evaluation.results import METRICS, Row, row_name
 from ..visualization.curves import METRICS_FILE, Curve, read_curves
 
 JUDGED = "metric"  # by which the best epoch is chosen: the mean of the first setting's plain Rank-1 and mAP
+_NOTHING: Curve = np.empty(0), np.empty(0)
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,16 @@ class History:
 
     Attributes:
         curves: by name, as :func:`~idkl.visualization.curves.read_curves` gives them.
-        log_period: ``SOLVER.LOG_PERIOD`` of the run.
+        epochs: of the whole training; None while it is not finished.
     """
 
     curves: dict[str, Curve]
-    log_period: int
+    epochs: int | None
 
     @cached_property
     def evaluated(self) -> list[int]:
         """The numbers of steps after which the network was evaluated, before the first one not counted."""
-        steps, _ = self.curves.get(JUDGED, ((), ()))
+        steps, _ = self.curves.get(JUDGED, _NOTHING)
         return [int(step) for step in steps if step > 0]
 
     @property
@@ -38,17 +41,13 @@ class History:
 
     def value(self, name: str, step: int) -> float | None:
         """The value written after ``step`` steps; None where there is none."""
-        steps, values = self.curves.get(name, ((), ()))
+        steps, values = self.curves.get(name, _NOTHING)
         return next((float(value) for at, value in zip(steps, values, strict=True) if at == step), None)
 
     def epoch(self, step: int) -> int | None:
-        """The epoch, counted from 1, that ends after ``step`` steps; None where the curves do not tell.
-
-        A line is written every ``log_period`` steps and at an epoch's end: the first step off that beat is an end.
-        """
-        steps, _ = self.curves.get("total_loss", ((), ()))
-        length = next((at for at in steps if at % self.log_period), None)
-        return None if length is None else round(step / length)
+        """The epoch, counted from 1, that ends after ``step`` steps; None of an unfinished training."""
+        steps, _ = self.curves.get("total_loss", _NOTHING)
+        return None if self.epochs is None or len(steps) == 0 else round(step * self.epochs / steps[-1])
 
     def rows(self, step: int, like: Sequence[Row]) -> list[Row]:
         """The result rows of the evaluation after ``step`` steps, without spread, which is not written there.
@@ -66,8 +65,15 @@ class History:
         return found
 
 
-def read_history(folder: Path, log_period: int) -> History | None:
-    """The history of a run folder, None where it has none yet. UserError if its file is not what training writes."""
+def read_history(folder: Path, epochs: int | None) -> History | None:
+    """The history of a run folder, None where it has none yet.
+
+    Args:
+        epochs: of the whole training; None while it is not finished.
+
+    Raises:
+        UserError: the file is not what training writes.
+    """
     if not (folder / METRICS_FILE).is_file():
         return None
-    return History(read_curves(folder), log_period)
+    return History(read_curves(folder), epochs)

@@ -23,8 +23,8 @@ class Reported:
 class Dataset:
     """A dataset as the paper tests on it.
 
-    ``gallery`` and ``reranking`` are those of the released code, which the text does not tell; ``input`` is the size in
-    that code. ``queries`` and ``gallery_images`` count the first setting's; None where they are drawn or differ.
+    ``gallery`` and ``reranking``: what is known of them, mostly from the released code; ``rule``: our name for it;
+    ``code_input``: height and width in that code; ``queries``: None where the two directions differ.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Dataset:
     gallery: str
     reranking: str
     code_input: tuple[int, int]
-    rule: str | None  # our name of that gallery rule
+    rule: str | None
 
 
 DATASETS = {

@@ -21,7 +21,7 @@ from .viewer import data_uri
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure with its words; ``width`` in pixels. ``uri`` is None where it is missing, and ``missing`` then says why."""
+    """A figure with its words, ``width`` in pixels; ``uri`` is None where it is missing, and ``missing`` says why."""
 
     title: str
     caption: str

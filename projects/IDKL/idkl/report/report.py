@@ -19,10 +19,10 @@ from .charts import Chart, build_charts
 from .comparison import Comparison, compare_with_paper
 from .evaluated import describe_test_set
 from .hardest import Person, hardest_people
-from .origin import Origin, config_differences, trace_origin
+from .origin import Differing, Origin, list_differences, trace_origin
 from .pictures import Picture, draw_pictures
 from .run import Run, read_runs
-from .tables import Line, methods_of, setting_name
+from .tables import Line, methods_of, order_lines, setting_name
 from .viewer import TOP, Thumbnails, build_viewer
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Report:
-    """The content of a page, in the order of its sections; a section without content is left out.
+    """The content of a page; a section without content is left out.
 
-    ``notes`` say what is missing and why. ``steady``: some setting's trials gave the very same figures. ``viewer`` is of :func:`.viewer.build_viewer` with its "thumbnails".
+    ``notes`` say what is missing and why; ``steady``: all trials of some setting gave the very same figures; ``viewer``
+    is of :func:`.viewer.build_viewer`, with "thumbnails" and the "setting" in words.
     """
 
     title: str
@@ -50,7 +51,7 @@ class Report:
     hardest: list[tuple[str, list[Person]]]
     pictures: list[Picture]
     origins: list[Origin]
-    differences: list[tuple[str, list[str]]]
+    differences: list[Differing]
 
 
 def gather_report(folders: Sequence[Path]) -> Report:
@@ -65,7 +66,7 @@ def gather_report(folders: Sequence[Path]) -> Report:
     lists = {name: (embedded, rank_lists(embedded, TOP)) for name, (_, embedded) in models.items()}
     thumbnails = Thumbnails()
     hardest, viewer, lost = _lists(lists, thumbnails)
-    lines = [line for run in runs for line in run.lines()]
+    lines = order_lines([line for run in runs for line in run.lines()])
     rows = [row for run in runs for row in run.rows]
     comparisons = [compare_with_paper(run, evaluated.get(run.name)) for run in runs]
     return Report(
@@ -84,7 +85,7 @@ def gather_report(folders: Sequence[Path]) -> Report:
         hardest=hardest,
         pictures=draw_pictures(list(models.values())) if models else [],
         origins=[trace_origin(run) for run in runs],
-        differences=config_differences(runs),
+        differences=list_differences(runs),
     )
 
 

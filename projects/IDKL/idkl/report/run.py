@@ -10,10 +10,11 @@ from fastreid.config import CfgNode
 
 from datasets_ext.errors import UserError
 
+from ..engine.selection import BEST_RESULTS
 from ..engine.setup import merge_config
 from ..engine.sweep_folder import PLAN
-from ..engine.trainer import RESULTS, UNTRAINED_RESULTS
-from ..evaluation.results import Row, read_results
+from ..engine.trainer import UNTRAINED_RESULTS
+from ..evaluation.results import RESULTS, Row, read_results
 from ..visualization.curves import METRICS_FILE
 from ..visualization.source import CHECKPOINT, CONFIG
 from .history import History, read_history
@@ -31,6 +32,7 @@ class Run:
         cfg: complete, as run.
         rows: of ``results.json``; none before the first evaluation.
         untrained: the same of the network before its first step; none where that was not asked for.
+        best: the same of the best epoch, where it is not the last; older and unfinished runs have none.
         history: None where nothing was recorded yet.
         finished: the last epoch was reached.
     """
@@ -40,6 +42,7 @@ class Run:
     cfg: CfgNode
     rows: list[Row]
     untrained: list[Row]
+    best: list[Row]
     history: History | None
     finished: bool
 
@@ -56,7 +59,7 @@ class Run:
         if self.history is None or not self.is_of_last_evaluation:
             return "by a later evaluation"
         when = self.when(self.history.evaluated[-1])
-        return f"last epoch ({when})" if self.finished else f"unfinished, {when} of {self.cfg.SOLVER.MAX_EPOCH} epochs"
+        return f"last epoch ({when})" if self.finished else f"unfinished training ({when})"
 
     @property
     def best_step(self) -> int | None:
@@ -76,7 +79,7 @@ class Run:
         lines += build_lines(self.name, self.last_model, self.rows)
         if self.history is not None and self.best_step is not None:
             best = f"best epoch ({self.when(self.best_step)}), chosen on the test set"
-            lines += build_lines(self.name, best, self.history.rows(self.best_step, self.rows))
+            lines += build_lines(self.name, best, self.best or self.history.rows(self.best_step, self.rows))
         return lines
 
 
@@ -97,13 +100,15 @@ def _read_run(folder: Path, name: str) -> Run:
     _check_folder(folder)
     cfg = merge_config(str(folder / CONFIG), [])
     cfg.freeze()
-    history = read_history(folder, cfg.SOLVER.LOG_PERIOD)
-    rows, untrained = (
-        read_results(folder / file) if (folder / file).is_file() else [] for file in (RESULTS, UNTRAINED_RESULTS)
+    finished = (folder / CHECKPOINT).is_file()
+    history = read_history(folder, cfg.SOLVER.MAX_EPOCH if finished else None)
+    rows, untrained, best = (
+        read_results(folder / file) if (folder / file).is_file() else []
+        for file in (RESULTS, UNTRAINED_RESULTS, BEST_RESULTS)
     )
     if history is None and not rows:
         raise UserError(f"run {folder} has no {RESULTS} and no {METRICS_FILE} yet: let it train first")
-    return Run(name, folder, cfg, rows, untrained, history, (folder / CHECKPOINT).is_file())
+    return Run(name, folder, cfg, rows, untrained, best, history, finished)
 
 
 def _check_folder(folder: Path) -> None:

@@ -63,6 +63,12 @@ def build_lines(run: str, model: str, rows: Sequence[Row]) -> list[Line]:
     ]
 
 
+def order_lines(lines: Sequence[Line]) -> list[Line]:
+    """The lines of a setting one below the other, so that runs and epochs can be compared."""
+    settings = list(dict.fromkeys((line.setting, line.gallery) for line in lines))
+    return sorted(lines, key=lambda line: settings.index((line.setting, line.gallery)))
+
+
 def setting_name(row: Row) -> str:
     """A setting in words, such as ``all-search, single-shot`` or ``visible to infrared``."""
     labels = ("mode", "shots") if row["mode"] is not None else ("direction",)
