@@ -36,11 +36,13 @@ def main(argv: list[str] | None = None) -> None:
     flags, overrides = split_overrides(sys.argv[1:] if argv is None else argv)
     args = _parser().parse_args(flags)
     try:
+        import pytorch_grad_cam  # noqa: F401 - else the first answer would miss it
+
         from idkl.application.pages import create_app
         from idkl.application.search import PersonSearch
         from idkl.application.serve import make_app_server, open_port
     except ModuleNotFoundError as error:
-        raise UserError(f"the application needs {error.name}: pip install 'idkl-fastreid[app]'") from None
+        raise UserError(f"the application needs {error.name}: pip install 'Flask>=3.1' 'grad-cam>=1.5'") from None
     # A cache of decoded images knows the dataset's alone, and what is uploaded is none of them.
     source = open_source(args.run, args.config_file, [*overrides, "DATALOADER.CACHE", ""])
     listening = open_port(args.port)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -190,7 +191,7 @@ def test_an_upload_is_ranked_and_a_bad_one_refused(tab: Page, tmp_path: Path) ->
         assert "Traceback" not in tab.content() and tab.locator(".offered a").count() > 10
 
 
-def test_a_port_in_use_and_other_mistakes_are_one_line(tmp_path: Path) -> None:
+def test_a_port_in_use_and_other_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_network(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         number = taken.getsockname()[1]
@@ -200,6 +201,9 @@ def test_a_port_in_use_and_other_mistakes_are_one_line(tmp_path: Path) -> None:
         open_port(70000)
     with pytest.raises(UserError, match="has no model_final.pth"):
         main([str(tmp_path / "..")])
+    monkeypatch.setitem(sys.modules, "pytorch_grad_cam", None)
+    with pytest.raises(UserError, match="the application needs pytorch_grad_cam: pip install"):
+        main([str(tmp_path)])
 
 
 def test_only_this_machine_is_served() -> None:

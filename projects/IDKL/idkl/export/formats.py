@@ -48,6 +48,6 @@ def format_of(path: Path) -> Format:
             importlib.import_module(package)
         except ImportError as error:
             raise UserError(
-                f"{path.suffix} needs {package} ({error}): pip install 'idkl-fastreid[export]', or write a .pt2 file"
+                f"{path.suffix} needs {package} ({error}): pip install {' '.join(chosen.needs)}, or write a .pt2 file"
             ) from None
     return chosen
