@@ -41,7 +41,8 @@ def main(argv: list[str] | None = None) -> None:
     run = args.run or dict(zip(overrides[::2], overrides[1::2], strict=False)).get("MODEL.WEIGHTS")
     if not run:
         raise UserError("what is to be exported? Give a run folder, or --config-file and MODEL.WEIGHTS")
-    source = open_source(Path(run), args.config_file, [*overrides, "MODEL.DEVICE", "cpu", "MODEL.COMPILE", "False"])
+    settled = ("MODEL.DEVICE", "cpu", "MODEL.COMPILE", "False", "DATALOADER.NUM_WORKERS", "0")
+    source = open_source(Path(run), args.config_file, [*overrides, *settled])
     _report(args.output, export_checkpoint(source.cfg, args.output, timed=args.time))
 
 

@@ -116,6 +116,11 @@ def test_what_the_pages_refuse(client: FlaskClient, search: PersonSearch) -> Non
     named = {"modality": "infrared", "image": (io.BytesIO(b"x"), "<script>alert(1)</script>.png")}
     text = client.post("/upload", data=named).text
     assert "&lt;script&gt;" in text and "<script" not in text
+    gone = search.embedded.root / search.embedded.images.paths[0]
+    gone.rename(gone.with_suffix(".away"))
+    answer = client.get("/test/0")
+    gone.with_suffix(".away").rename(gone)
+    assert answer.status_code == 400 and "is gone: restore it" in answer.text
     policy = client.get("/").headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'") and "http" not in policy
 

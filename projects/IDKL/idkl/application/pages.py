@@ -31,6 +31,7 @@ def create_app(search: PersonSearch) -> Flask:
     app.add_url_rule("/test/<int:row>", view_func=pages.test_image)
     app.add_url_rule("/image/<int:row>.png", view_func=pages.image)
     app.add_url_rule("/upload", view_func=pages.upload, methods=["POST"])
+    app.register_error_handler(UserError, pages.mistake)
     app.register_error_handler(RequestEntityTooLarge, pages.too_large)
     app.after_request(_protect)
     return app
@@ -61,20 +62,22 @@ class _Pages:
         """A test image as a PNG."""
         self._check(row)
         response = make_response(png(picture(self._search.pixels(row))))
-        response.headers.update({"Content-Type": "image/png", "Cache-Control": "max-age=3600"})
+        # Another model may be served here next: the number of an image says nothing of which it is.
+        response.headers.update({"Content-Type": "image/png", "Cache-Control": "no-store"})
         return response
 
-    def upload(self) -> str | tuple[str, int]:
+    def upload(self) -> str:
         """The answer for an uploaded image."""
         file, said = request.files.get("image"), request.form.get("modality", "")
         if file is None or said not in MODALITIES:
             abort(400)
         name = file.filename or ""
-        try:
-            image = read_upload(file.stream.read(), name)
-        except UserError as error:
-            return self._page(error=str(error)), 400
+        image = read_upload(file.stream.read(), name)
         return self._page(self._search.ask_image(image, MODALITIES.index(said), TOP), name)
+
+    def mistake(self, error: UserError) -> tuple[str, int]:
+        """The sentence for an upload that is no image, or a test image that is gone."""
+        return self._page(error=str(error)), 400
 
     def too_large(self, _: RequestEntityTooLarge) -> tuple[str, int]:
         """The sentence for a file over the limit. The rest of it is read first: a browser shows no answer before."""
