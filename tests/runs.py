@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import torch
+from fastreid.config import CfgNode
 from fastreid.engine import default_argument_parser
 from fastreid.utils.events import EventStorage
 from torch import nn
 
+from idkl.engine import Trainer
 from idkl.engine.main import run
 from idkl.engine.setup import merge_config
-from idkl.engine.trainer import Trainer
 from tests.small import CONFIGS, SMALL, make_batch
 
 BASELINE = [
@@ -53,3 +54,23 @@ def weights(folder: Path, name: str = "model_final") -> dict[str, torch.Tensor]:
 
 def records(folder: Path) -> list[dict[str, float]]:
     return [json.loads(line) for line in (folder / "metrics.json").read_text().splitlines()]
+
+
+def untrained_run(folder: Path, cfg: CfgNode) -> Path:
+    """A run folder as a training leaves it, of a network with random weights that was never trained."""
+    folder.mkdir(parents=True)
+    torch.manual_seed(0)
+    state = Trainer.build_model(cfg).state_dict()
+    # Both branches start from the same weights: these would not tell them apart.
+    noisy = {
+        name: value + 0.02 * torch.randn_like(value) if value.is_floating_point() else value
+        for name, value in state.items()
+    }
+    torch.save({"model": noisy}, folder / "model_final.pth")
+    (folder / "config.yaml").write_text(cfg.dump())
+    lines = [
+        {"iteration": 0, "untrained/mAP": 5.0},
+        *({"iteration": i, "total_loss": 9.0 - i, "lr": 0.1} for i in (3, 7)),
+    ]
+    (folder / "metrics.json").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    return folder

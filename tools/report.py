@@ -12,6 +12,7 @@ Several runs stand side by side. The file needs nothing else and asks nothing of
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 
 from datasets_ext.errors import UserError, run_program
@@ -38,6 +39,9 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError(f"--output {output} does not end in .html: the report is written in that format")
     if args.output is not None:
         check_writable(output)
+    logging.basicConfig(format="%(message)s")
+    for name in ("idkl.report", "fastreid.evaluation"):  # how far the network is, on a large test set
+        logging.getLogger(name).setLevel(logging.INFO)
     report = gather_report(args.runs)
     size = write_page(report, output)
     for note in report.notes:

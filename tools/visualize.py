@@ -100,6 +100,8 @@ def _draw(args: argparse.Namespace, overrides: list[str]) -> Figure:
 
 
 def _draw_ranks(args: argparse.Namespace, model: Embedded) -> Figure:
+    if not 1 <= args.setting <= len(model.settings):
+        raise UserError(f"--setting {args.setting}: the protocol has settings 1 to {len(model.settings)}")
     lists = rank_lists(model, args.top, args.setting - 1)
     chosen = choose_queries(lists, model.images.pids, args.queries, args.seed)
     return rank_figure(model, chosen, args.setting - 1)

@@ -86,13 +86,13 @@ def test_an_uploaded_test_image_gets_the_answer_of_that_image(search: PersonSear
         assert one.row == other.row and one.cosine == pytest.approx(other.cosine, abs=1e-5)
 
 
-def test_heat_is_of_the_cosine_without_what_all_people_share(
+def test_heat_is_of_what_sets_query_and_match_apart_from_the_rest(
     search: PersonSearch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    asked: list[torch.Tensor] = []
 
-    def stand_in(network: Any, images: torch.Tensor, targets: list[Any]) -> tuple[np.ndarray, tuple[int, int]]:
-        asked.extend(target(feature).item() for target, feature in zip(targets, network(images), strict=True))
+    def stand_in(_: Any, images: torch.Tensor, directions: torch.Tensor) -> tuple[np.ndarray, tuple[int, int]]:
+        asked.extend(directions)
         return np.arange(len(images))[:, None, None] * np.ones((64, 32)), (4, 2)
 
     monkeypatch.setattr("idkl.application.search.grad_cam", stand_in)
@@ -100,9 +100,15 @@ def test_heat_is_of_the_cosine_without_what_all_people_share(
     answer = search.ask_row(row, TOP)
     features, modalities = torch.from_numpy(search.embedded.features), search.embedded.modalities
     visible, infrared = (features[modalities == modality].mean(dim=0) for modality in (0, 1))
-    near = features[[match.row for match in answer.matches]] - visible
-    expected = F.cosine_similarity(near, features[row] - infrared).tolist()
-    assert asked == pytest.approx([expected[0], *expected], abs=1e-4)
+    query, first = features[row] - infrared, features[answer.matches[0].row] - visible
+    zero = search._network.origin()[0]
+    for direction, partner, mean in (
+        (asked[0], first, infrared - zero),
+        *((direction, query, visible - zero) for direction in asked[1:]),
+    ):
+        towards = partner / partner.norm()
+        assert torch.allclose(direction, towards - (towards @ mean) / (mean @ mean) * mean, atol=1e-5)
+    assert len(asked) == 1 + TOP
     assert [entry.heat[0, 0] for entry in (answer, *answer.matches)] == list(range(1 + TOP))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import torch
 
 from datasets_ext import UserError
 from idkl.evaluation.results import METRICS, read_results
@@ -95,7 +97,8 @@ def test_every_picture_is_there(report: Report) -> None:
         "What the network looks at (Grad-CAM): two",
     ]
     assert len(titles) == 5
-    assert all(picture.uri and picture.uri.startswith("data:image/png;base64,") for picture in report.pictures)
+    kinds = [picture.uri.partition(";")[0] for picture in report.pictures if picture.uri]
+    assert kinds == ["data:image/png"] * 3 + ["data:image/jpeg"] * 2
 
 
 def test_the_page_asks_for_nothing_and_is_small(file: Path) -> None:
@@ -158,6 +161,10 @@ def test_queries_are_filtered_by_camera_and_outcome(file: Path, page: Page, repo
     page.locator("#outcome").select_option("right")
     right = [query for query in queries if query["results"][1]["found"][0]["right"]]
     assert 0 < len(right) < len(queries) and options.count() == len(right)
+    page.locator("#order").select_option("best")
+    best = max(right, key=lambda query: query["results"][1]["ap"])
+    assert page.locator("#lists .asked b").inner_text() == f"Person {best['pid']}"
+    assert page.locator("#lists p", has_text="first image is right").count() >= 1
 
 
 def test_a_chart_tells_its_values(file: Path, page: Page) -> None:
@@ -200,6 +207,17 @@ def test_without_the_images_the_report_has_the_rest(
     (comparison,) = report.comparisons
     assert comparison.incomparable and "dataset was not at hand" in comparison.verdict
     assert comparison.conditions[0].differs is None
+
+
+def test_a_network_that_diverged_leaves_the_rest(folders: list[Path], tmp_path: Path) -> None:
+    run = tmp_path / "diverged"
+    run.mkdir()
+    for kept in ("config.yaml", "results.json", "metrics.json"):
+        (run / kept).write_bytes((folders[0] / kept).read_bytes())
+    weights = torch.load(folders[0] / "model_final.pth", weights_only=True)["model"]
+    torch.save({"model": {name: value * math.nan for name, value in weights.items()}}, run / "model_final.pth")
+    report = gather_report([run])
+    assert "the network cannot be run" in report.notes[0] and report.lines and not report.viewer
 
 
 def test_a_run_given_twice_is_one_line(folders: list[Path]) -> None:

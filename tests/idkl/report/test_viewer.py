@@ -99,9 +99,11 @@ def test_a_large_test_set_is_cut_to_a_share_of_everybody(
     monkeypatch.setattr(viewer, "MOST_QUERIES", 3)
     built = build_viewer({"a": (embedded, lists)}, Thumbnails())
     assert [q["pid"] for q in built["queries"]] == [2, 1, 3] and built["total"] == 6
-    monkeypatch.setattr(viewer, "MOST_THUMBNAILS", 12)
+    first = Thumbnails()
+    build_viewer({"a": (embedded, lists[:1])}, first)  # a query and its four images
+    monkeypatch.setattr(viewer, "MOST_BYTES", first.size - 1)
     thumbnails = Thumbnails()
-    assert len(build_viewer({"a": (embedded, lists)}, thumbnails)["queries"]) == 1 and len(thumbnails.uris) <= 12
+    assert len(build_viewer({"a": (embedded, lists)}, thumbnails)["queries"]) == 1 and len(thumbnails.uris) == 5
 
 
 def test_an_image_that_is_gone_is_named(embedded: Embedded, lists: list[RankList]) -> None:

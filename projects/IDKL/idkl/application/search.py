@@ -16,7 +16,7 @@ from datasets_ext.loaders import build_test_loader
 
 from ..evaluation.evaluator import FlipTest
 from ..evaluation.ranking import IntArray
-from ..visualization.cam import Resemblance, grad_cam
+from ..visualization.cam import grad_cam, perpendicular
 from ..visualization.cam_model import FeatureModel
 from ..visualization.embedded import embed
 from ..visualization.source import Source
@@ -119,11 +119,13 @@ class PersonSearch:
 
     def _heat(self, images: Tensor, modality: int) -> NDArray[np.float32]:
         """Heat maps [1 + top, H, W] of a query, then its matches: of it with the first, of each of them with it."""
-        own, other = self._means[modality], self._means[1 - modality]
         with self._lock:
             on_device = images.to(self._device, torch.float32)
             with torch.no_grad():
                 query, first = self._network(on_device[:2])
-            with_query = Resemblance(other, F.normalize(query - own, dim=0))
-            with_first = Resemblance(own, F.normalize(first - other, dim=0))
-            return grad_cam(self._network, on_device, [with_first, *[with_query] * (len(images) - 1)])[0]
+                (origin,) = self._network.origin()
+            own, other = self._means[modality], self._means[1 - modality]
+            of_query = perpendicular(F.normalize(first - other, dim=0), own - origin)
+            of_matches = perpendicular(F.normalize(query - own, dim=0), other - origin)
+            directions = torch.stack([of_query, *[of_matches] * (len(images) - 1)])
+            return grad_cam(self._network, on_device, directions)[0]

@@ -99,7 +99,7 @@ def _verdict(
             f"report was written. Besides, these differ: {', '.join(differing) or 'none of the other conditions'}."
         ), True
     if differing:
-        return f"Compare with care: {', '.join(differing)} differ from the paper's.", "dataset" in differing
+        return f"Compare with care, for this is not as in the paper: {', '.join(differing)}.", "dataset" in differing
     return (
         "No condition that the paper tells differs. It does not tell whether its figures are re-ranked; the released "
         "code re-ranks."

@@ -12,6 +12,7 @@ from datasets_ext.errors import UserError
 
 from ..engine.provenance import PROVENANCE, differences, read_sessions
 from ..engine.provenance.description import RESULTS_RECORDED, describe
+from ..engine.provenance.software import without_home
 from ..engine.setup import merge_config
 from ..engine.sweep_plan import flatten_nested
 from .run import Run
@@ -43,8 +44,10 @@ class Differing:
 def trace_origin(run: Run) -> Origin:
     """What is known of a run's origin; a run of before there was a ``provenance.json`` says so."""
     config, defaults = dict(flatten_nested(run.cfg)), dict(flatten_nested(merge_config("", [])))
-    changes = [(key, str(defaults[key]), str(value)) for key, value in config.items() if value != defaults[key]]
-    facts = [("folder", str(run.folder)), ("seed", str(run.cfg.SEED))]
+    changes = [
+        (key, str(defaults[key]), without_home(str(value))) for key, value in config.items() if value != defaults[key]
+    ]
+    facts = [("folder", without_home(str(run.folder))), ("seed", str(run.cfg.SEED))]
     path = run.folder / PROVENANCE
     if not path.is_file():
         note = f"This run has no {PROVENANCE}: it was made before runs recorded their command, code, versions and data."

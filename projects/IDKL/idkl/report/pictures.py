@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from datasets_ext.errors import UserError
 
@@ -59,18 +61,31 @@ def draw_pictures(models: Sequence[tuple[Source, Embedded]]) -> list[Picture]:
     return pictures + [_heat(source, embedded, len(models) > 1) for source, embedded in models]
 
 
+def _png(figure: Figure) -> str:
+    return data_uri(encode_figure(figure), "image/png")
+
+
+def _jpeg(figure: Figure) -> str:
+    """A quarter of the bytes where a figure is made of photographs."""
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(encode_figure(figure))) as image:
+        image.convert("RGB").save(buffer, "JPEG", quality=88)
+    return data_uri(buffer.getvalue(), "image/jpeg")
+
+
 def _heat(source: Source, embedded: Embedded, named: bool) -> Picture:
     return _draw(
         f"What the network looks at (Grad-CAM){f': {embedded.name}' if named else ''}",
         "Bright places make the network call a person's visible and infrared image alike: by the shared feature, with "
         "which it searches, and by the specific and purified ones, which only teach it.",
         lambda: cam_figure(source, embedded),
+        _jpeg,
     )
 
 
-def _draw(title: str, caption: str, draw: Callable[[], Figure]) -> Picture:
+def _draw(title: str, caption: str, draw: Callable[[], Figure], encode: Callable[[Figure], str] = _png) -> Picture:
     try:
         figure = draw()
     except UserError as error:
         return Picture(title, caption, None, 0, f"Not drawn: {error}.")
-    return Picture(title, caption, data_uri(encode_figure(figure), "image/png"), round(figure.get_figwidth() * DPI), "")
+    return Picture(title, caption, encode(figure), round(figure.get_figwidth() * DPI), "")

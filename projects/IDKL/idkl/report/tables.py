@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..evaluation.results import LABELS, METRICS, Row
@@ -11,6 +11,7 @@ from ..evaluation.results import LABELS, METRICS, Row
 # "rerank" of a row, and what the columns of its figures are headed.
 METHODS: dict[Any, str] = {False: "plain", True: "re-ranked", "aqe": "query expansion"}
 SETTING = tuple(label for label in LABELS if label not in ("rerank", "trials"))
+CONDITIONS = ("protocol", "gallery", "trials")  # usually the same in all lines
 _WORDS = {
     ("mode", "all"): "all-search",
     ("mode", "indoor"): "indoor-search",
@@ -35,13 +36,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """A setting of one model: its figures by method (:data:`METHODS`) and metric."""
+    """A setting of one model: its name, its :data:`CONDITIONS`, and figures by method (:data:`METHODS`) and metric."""
 
     run: str
     model: str
     setting: str
-    gallery: str
-    trials: int
+    labels: dict[str, Any]
     figures: dict[str, dict[str, Figure]]
 
 
@@ -55,8 +55,7 @@ def build_lines(run: str, model: str, rows: Sequence[Row]) -> list[Line]:
             run,
             model,
             setting_name(group[0]),
-            group[0]["gallery"] or "the dataset's only one",
-            group[0]["trials"],
+            {label: group[0][label] for label in CONDITIONS},
             {METHODS[row["rerank"]]: {metric: _figure(row, metric) for metric in METRICS} for row in group},
         )
         for group in settings.values()
@@ -64,9 +63,17 @@ def build_lines(run: str, model: str, rows: Sequence[Row]) -> list[Line]:
 
 
 def order_lines(lines: Sequence[Line]) -> list[Line]:
-    """The lines of a setting one below the other, so that runs and epochs can be compared."""
-    settings = list(dict.fromkeys((line.setting, line.gallery) for line in lines))
-    return sorted(lines, key=lambda line: settings.index((line.setting, line.gallery)))
+    """The lines of a setting one below the other, so that runs and epochs can be compared.
+
+    A condition that is not the same in all lines joins the name of the setting.
+    """
+    varying = [label for label in CONDITIONS if len({line.labels[label] for line in lines}) > 1]
+    named = [
+        replace(line, setting=", ".join([line.setting, *(f"{label} {line.labels[label]}" for label in varying)]))
+        for line in lines
+    ]
+    settings = list(dict.fromkeys(line.setting for line in named))
+    return sorted(named, key=lambda line: settings.index(line.setting))
 
 
 def setting_name(row: Row) -> str:

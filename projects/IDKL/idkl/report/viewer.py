@@ -19,9 +19,9 @@ from ..visualization.ranks import RankList
 TOP = 10  # gallery images of a list
 THUMBNAIL = (64, 128)  # largest width and height
 QUALITY = 78  # of JPEG
-# So that a report of a large test set stays below 15 MB: a thumbnail takes about 3 kB.
+# So that a report of a large test set stays below 15 MB, and its page quick.
 MOST_QUERIES = 600
-MOST_THUMBNAILS = 2200
+MOST_BYTES = 8_000_000  # of all thumbnails
 
 
 class Thumbnails:
@@ -30,6 +30,11 @@ class Thumbnails:
     def __init__(self) -> None:
         self.uris: list[str] = []
         self._numbers: dict[str, int] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of all of them in a page."""
+        return sum(map(len, self.uris))
 
     def number(self, path: str) -> int:
         """The position in ``uris`` of the image file ``path``. UserError if it is gone or cannot be read."""
@@ -58,7 +63,7 @@ def build_viewer(lists: Mapping[str, tuple[Embedded, Sequence[RankList]]], thumb
     embedded_by_path = {path: lists[name][0] for name, found in by_path.items() for path in found}
     queries: list[dict[str, Any]] = []
     for path in _order(by_path, embedded_by_path):
-        if len(queries) == MOST_QUERIES or len(thumbnails.uris) + len(lists) * TOP >= MOST_THUMBNAILS:
+        if len(queries) == MOST_QUERIES or thumbnails.size > MOST_BYTES:
             break
         results = [
             _result(lists[name][0], found[path], thumbnails) if path in found else None

@@ -2,10 +2,10 @@
 
 Grad-CAM (Selvaraju et al., ICCV 2017) asks which places of a feature map raise one number. A classifier's logit cannot
 be that number here: test identities have none. What a search across modalities rests on is that a person's images lie
-nearer to each other than to anybody else's. So the number is the cosine of an image's embedding with that of the same
-person's image of the other modality, both of the feature in question, once the mean embedding of many people's images
-is taken off, for each modality by itself. Without that the heat would show what makes all people alike, which is most
-of the plain cosine.
+nearer to each other than to anybody else's. So the number is how far an image's embedding reaches in the direction in
+which that of the same person's image of the other modality departs from the mean of many people's, all by one feature.
+The direction is made perpendicular to the mean embedding of the image's own modality: what all people share
+raises nothing, and the heat is about what sets these two images apart from the rest.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Heat:
     """Heat maps of one feature for the visible and the infrared image of n people.
 
     Attributes:
-        maps: float32 [2, n, H, W], each scaled to 0..1 by itself; all 0 where nothing raises the cosine.
-        cosines: float32 [n], of a person's two images, as said above.
+        maps: float32 [2, n, H, W], each scaled to 0..1 by itself; all 0 where nothing raises the number.
+        cosines: float32 [n], of a person's two embeddings, the mean of their modality taken off.
         cells: height and width of the feature map.
     """
 
@@ -79,23 +79,26 @@ def heat_maps(source: Source, pairs: IntArray, count: int, features: Sequence[st
 def _heat(network: FeatureModel, images: Tensor, count: int) -> Heat:
     """Of the first ``count`` people of ``images`` [2, N, 3, H, W]."""
     with torch.no_grad():
-        embeddings = torch.stack([network(of_modality) for of_modality in images])
+        embeddings = torch.stack([network(of_modality) for of_modality in images]) - network.origin()
     means = embeddings.mean(dim=1, keepdim=True)
     unit = F.normalize(embeddings - means, dim=2)[:, :count]
-    targets = [Resemblance(mean[0], partner) for mean, row in zip(means, unit.flip(0), strict=True) for partner in row]
-    maps, cells = grad_cam(network, images[:, :count].flatten(0, 1), targets)
+    maps, cells = grad_cam(network, images[:, :count].flatten(0, 1), perpendicular(unit.flip(0), means).flatten(0, 1))
     cosines = (unit[0] * unit[1]).sum(dim=1).cpu().numpy()
     return Heat(maps.reshape(2, count, *maps.shape[1:]), cosines, cells)
 
 
-def grad_cam(
-    network: FeatureModel, images: Tensor, targets: Sequence[nn.Module]
-) -> tuple[NDArray[np.float32], tuple[int, int]]:
+def perpendicular(partners: Tensor, means: Tensor) -> Tensor:
+    """The partners [..., C] without what of them lies along the means [..., C]: what the heat is about."""
+    common = F.normalize(means, dim=-1)
+    return partners - (partners * common).sum(dim=-1, keepdim=True) * common
+
+
+def grad_cam(network: FeatureModel, images: Tensor, directions: Tensor) -> tuple[NDArray[np.float32], tuple[int, int]]:
     """Heat maps float32 [N, H, W], each scaled to 0..1 by itself, and height and width of the feature map.
 
     Args:
         images: [N, 3, H, W], 0..255.
-        targets: N, from an image's embedding [C] to the number that the heat raises.
+        directions: [N, C], in which an image's embedding reaches where its heat is.
 
     Raises:
         UserError: the package grad-cam is missing.
@@ -103,25 +106,19 @@ def grad_cam(
     try:
         from pytorch_grad_cam import GradCAM
     except ImportError as error:
-        raise UserError(f"heat maps need the package grad-cam ({error}): pip install grad-cam") from None
+        raise UserError(f"cam needs the package grad-cam ({error}): pip install grad-cam") from None
     with GradCAM(network, [network.feature_map]) as cam:
-        maps = cam(images, list(targets))
+        maps = cam(images, [_Reach(direction) for direction in directions])
         height, width = cam.activations_and_grads.activations[0].shape[2:]
     return maps, (height, width)
 
 
-class Resemblance(nn.Module):
-    """What the heat raises, of an embedding [C].
+class _Reach(nn.Module):
+    """What the heat raises: how far an embedding [C] reaches in a direction [C]."""
 
-    Args:
-        mean: of many people's images of its modality, [C].
-        partner: the same person's unit embedding of the other modality, its mean taken off, [C].
-    """
-
-    def __init__(self, mean: Tensor, partner: Tensor) -> None:
+    def __init__(self, direction: Tensor) -> None:
         super().__init__()
-        self.mean = mean
-        self.partner = partner
+        self.direction = direction
 
     def forward(self, embedding: Tensor) -> Tensor:
-        return F.normalize(embedding - self.mean, dim=0) @ self.partner
+        return embedding @ self.direction

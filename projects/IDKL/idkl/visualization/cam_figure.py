@@ -33,8 +33,8 @@ def cam_figure(
 ) -> Figure:
     """A row a person: its visible image and the heat of each feature on it, then the same for an infrared one.
 
-    What the heat raises is the cosine that stands below it; :mod:`.cam` says which. A white line is drawn at half the
-    highest heat.
+    What the heat raises is said in :mod:`.cam`. Below it stands the cosine of the two images by that feature, the mean
+    of their modality taken off. A white line is drawn at half the highest heat.
 
     Args:
         source: the model, which ``embedded`` is of.
@@ -76,7 +76,7 @@ def cam_figure(
 def _label_bar(bar: Colorbar, height: int, width: int) -> None:
     bar.set_ticks([0, 1], labels=["none", "highest of the image"])
     bar.outline.set_visible(False)
-    bar.set_label(f"what raises the cosine of the two images, on maps of {height} x {width} cells", size=8)
+    bar.set_label(f"what brings the two images together, on maps of {height} x {width} cells", size=8)
 
 
 def _draw_tile(axes: Axes, picture: NDArray[np.uint8], left: float, top: float, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
@@ -74,3 +75,11 @@ class FeatureModel(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Images ``[B, 3, H, W]``, 0..255, to embeddings ``[B, C]``."""
         return self.neck(self.pool(self.feature_map(self.preprocess(images)))[:, :, None, None])
+
+    def origin(self) -> Tensor:
+        """The embedding ``[1, C]`` of a map without activations: what the BN-neck adds to every embedding."""
+        return self.neck(torch.zeros(1, self.neck.bottleneck[0].num_features, 1, 1, device=self.device))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device

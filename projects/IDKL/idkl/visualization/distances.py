@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .canvas import BLUE, VERMILION, in_style, new_figure
 from .embedded import Embedded
 
-BINS = 200  # over cosine distances 0 to 2
+BINS = 100  # from a model's smallest distance to its largest
 KINDS = ("within a modality", "across modalities")
 _ROWS = 512  # compared at once
 
@@ -23,10 +23,12 @@ class Distances:
     """Pairs of images by their cosine distance, 1 - cosine; every pair of different images counts once.
 
     Attributes:
+        edges: of the bins, [BINS + 1], the same in all of a model's histograms.
         intra, inter: shares [BINS] of the pairs of one identity and of two, each with sum 1 (0: no such pair).
         intra_mean, inter_mean: mean distances; NaN without a pair.
     """
 
+    edges: NDArray[np.float64]
     intra: NDArray[np.float64]
     inter: NDArray[np.float64]
     intra_mean: float
@@ -40,19 +42,21 @@ class Distances:
 
 def measure_distances(embedded: Embedded) -> dict[str, Distances]:
     """:class:`Distances` by the names in :data:`KINDS`."""
+    ends = [(distances.min(), distances.max()) for distances, _, _ in _pairs(embedded) if len(distances)]
+    low, high = float(min(low for low, _ in ends)), float(max(high for _, high in ends))
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
     counts, sums = np.zeros((2, 2, BINS)), np.zeros((2, 2))  # [across, same identity, ...]
     for distances, across, same in _pairs(embedded):
-        places = np.minimum((distances * (BINS / 2)).astype(np.int64), BINS - 1)
         for a in range(2):
             for s in range(2):
-                chosen = (across == a) & (same == s)
-                counts[a, s] += np.bincount(places[chosen], minlength=BINS)
-                sums[a, s] += distances[chosen].sum(dtype=np.float64)
+                chosen = distances[(across == a) & (same == s)].astype(np.float64)
+                counts[a, s] += np.histogram(chosen, edges)[0]
+                sums[a, s] += chosen.sum()
     totals = counts.sum(axis=2)
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: no pair
         means, shares = sums / totals, np.nan_to_num(counts / totals[:, :, None])
     return {
-        kind: Distances(shares[a, 1], shares[a, 0], float(means[a, 1]), float(means[a, 0]))
+        kind: Distances(edges, shares[a, 1], shares[a, 0], float(means[a, 1]), float(means[a, 0]))
         for a, kind in enumerate(KINDS)
     }
 
@@ -74,19 +78,18 @@ def distance_figure(models: Sequence[Embedded]) -> Figure:
     """A column a model: histograms of cosine distances within a modality and across, with their overlap.
 
     The less the two histograms of a panel overlap, the better a threshold tells whether two images show one person.
+    Vertical lines are means. Every model has its own scale: a network may keep all its features close together.
 
     Args:
         models: one or more.
     """
     measured = [measure_distances(model) for model in models]
-    filled = np.flatnonzero(sum(d.intra + d.inter for found in measured for d in found.values()))
-    limits = ((filled[0] - 1) * 2 / BINS, (filled[-1] + 2) * 2 / BINS)
     figure = new_figure(4.6 * len(models) + 0.4, 5.2)
-    grid = figure.subplots(2, len(models), sharex=True, sharey="row", squeeze=False)
+    grid = figure.subplots(2, len(models), sharex="col", squeeze=False)
     for column, (model, found) in enumerate(zip(models, measured, strict=True)):
         for axes, kind in zip(grid[:, column], KINDS, strict=True):
             _draw(axes, found[kind])
-            axes.set(title=f"{model.name}: {kind}", xlim=(max(limits[0], 0), min(limits[1], 2)))
+            axes.set_title(f"{model.name}: {kind}")
         grid[-1, column].set_xlabel("cosine distance of two test images")
     for axes in grid[:, 0]:
         axes.set_ylabel("share of pairs")
@@ -96,14 +99,15 @@ def distance_figure(models: Sequence[Embedded]) -> Figure:
 
 
 def _draw(axes: Axes, found: Distances) -> None:
-    edges = np.linspace(0, 2, BINS + 1)
     for shares, mean, color, style, hatch, name in (
         (found.inter, found.inter_mean, VERMILION, "--", "", "two identities"),
         (found.intra, found.intra_mean, BLUE, "-", "////", "the same identity"),
     ):
-        axes.stairs(shares, edges, fill=True, facecolor=color, alpha=0.22, hatch=hatch, edgecolor=color, linewidth=0)
-        axes.stairs(shares, edges, color=color, linestyle=style, linewidth=1.4, label=name)
-        axes.axvline(mean, color=color, linestyle=style, linewidth=0.9, ymax=0.9)
-    text = f"overlap {100 * found.overlap:.1f} %\nmean {found.intra_mean:.2f} and {found.inter_mean:.2f}"
+        axes.stairs(
+            shares, found.edges, fill=True, facecolor=color, alpha=0.22, hatch=hatch, edgecolor=color, linewidth=0
+        )
+        axes.stairs(shares, found.edges, color=color, linestyle=style, linewidth=1.4, label=name)
+        axes.axvline(mean, color=color, linestyle=style, linewidth=0.9)
+    text = f"overlap {100 * found.overlap:.1f} %\nmean {found.intra_mean:#.2g} and {found.inter_mean:#.2g}"
     axes.text(0.98, 0.97, text, transform=axes.transAxes, ha="right", va="top", linespacing=1.4)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.25 * max(found.intra.max(), found.inter.max()))  # room for the text

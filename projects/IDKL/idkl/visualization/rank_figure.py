@@ -20,6 +20,7 @@ _TILE, _ROW, _LABEL, _GAP = (
     0.35,
 )  # of a column, a row, its label, the query's distance; in tile widths
 _INCHES = 0.55  # of a tile's width
+_LEAST = 8  # columns, for the title and the legend
 _GLYPHS = ("\N{WHITE CIRCLE}", "\N{WHITE UP-POINTING TRIANGLE}")  # of a visible and an infrared image
 _FRAMES = {True: (RIGHT, "-", "\N{CHECK MARK}"), False: (WRONG, (0, (3, 1.5)), "\N{BALLOT X}")}
 
@@ -39,9 +40,9 @@ def rank_figure(embedded: Embedded, groups: Mapping[str, Sequence[RankList]], se
         UserError: an image cannot be read.
     """
     rows = [(name, entry) for name, entries in groups.items() for entry in entries]
-    longest = max(len(entry.gallery) for _, entry in rows)
+    longest = max(_LEAST, *(len(entry.gallery) for _, entry in rows))
     width, height = _LABEL + _TILE * (longest + 1) + _GAP, _ROW * len(rows) + 1.0
-    figure = new_figure(width * _INCHES, height * _INCHES)
+    figure = new_figure(width * _INCHES, height * _INCHES + 0.3)
     axes = figure.add_subplot(frameon=False, xlim=(-_LABEL, width - _LABEL), ylim=(height - 0.5, -0.5), aspect="equal")
     axes.set_axis_off()
     for rank in range(1, longest + 1):
@@ -56,8 +57,8 @@ def rank_figure(embedded: Embedded, groups: Mapping[str, Sequence[RankList]], se
         _draw_row(axes, embedded, entry, top)
     _draw_legend(axes, len(rows) * _ROW + 0.15)
     chosen = embedded.settings[setting]
-    once = "; CMC rank: each identity counts once" if chosen.deduplicate else ""
-    figure.suptitle(f"{embedded.name}: {describe_setting(chosen)}, first trial{once}", size=9)
+    once = ", CMC rank counts each identity once" if chosen.deduplicate else ""
+    figure.suptitle(f"{embedded.name}\n{describe_setting(chosen)}\nfirst trial{once}", size=9)
     return figure
 
 

@@ -111,8 +111,10 @@ def choose_queries(lists: Sequence[RankList], pids: IntArray, count: int, seed: 
         pids: identities of the rows, ``embedded.images.pids``.
 
     Raises:
-        UserError: no query has a match.
+        UserError: ``count`` is below 1, or no query has a match.
     """
+    if count < 1:
+        raise UserError(f"--queries {count}: give 1 or more")
     valid = [entry for entry in lists if not np.isnan(entry.ap)]
     if not valid:
         raise UserError("no query has a match in the gallery; check that both sides share identities")

@@ -45,9 +45,9 @@ class EvaluationPictures(HookBase):
             self._writer = SummaryWriter(str(Path(trainer.cfg.OUTPUT_DIR) / FOLDER))
         for name, evaluation in trainer.evaluations.items():
             model = embedded_of(name, evaluation)
-            _add_pictures(self._writer, model, trainer.iter)
+            _add_pictures(self._writer, model, trainer.storage.iter)
             if is_last:
-                add_projection(self._writer, model, trainer.iter)
+                add_projection(self._writer, model, trainer.storage.iter)
         self._writer.flush()
 
     def after_train(self) -> None:

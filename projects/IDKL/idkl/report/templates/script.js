@@ -88,7 +88,7 @@ if (stored) startViewer(JSON.parse(stored.textContent));
 
 function startViewer(data) {
   const byId = (id) => document.getElementById(id);
-  const [picker, lists, camera, outcome, judge] = ["queries", "lists", "camera", "outcome", "judge"].map(byId);
+  const [picker, lists, camera, outcome, order, judge] = ["queries", "lists", "camera", "outcome", "order", "judge"].map(byId);
   let shown = [];
   let chosen = 0;
 
@@ -96,7 +96,7 @@ function startViewer(data) {
   for (const number of [...new Set(data.queries.map((query) => query.camera))].sort((a, b) => a - b)) {
     camera.append(new Option(String(number), String(number)));
   }
-  for (const field of [camera, outcome, judge]) field?.addEventListener("change", filter);
+  for (const field of [camera, outcome, order, judge]) field?.addEventListener("change", filter);
   byId("previous").addEventListener("click", () => choose(chosen - 1));
   byId("next").addEventListener("click", () => choose(chosen + 1));
   picker.addEventListener("click", (event) => {
@@ -123,6 +123,9 @@ function startViewer(data) {
       return (!camera.value || String(query.camera) === camera.value)
         && (!outcome.value || (first && first.right === (outcome.value === "right")));
     });
+    const precision = (query) => query.results[run]?.ap ?? -1;
+    if (order.value === "best") shown.sort((a, b) => precision(b) - precision(a));
+    if (order.value === "person") shown.sort((a, b) => a.pid - b.pid || a.camera - b.camera);
     picker.replaceChildren(...shown.map((query, place) => {
       const option = element("div", { role: "option", id: `query-${place}` });
       option.dataset.place = place;
@@ -162,9 +165,11 @@ function startViewer(data) {
   function list(result, run) {
     const parts = data.runs.length > 1 ? [element("h3", {}, run)] : [];
     if (!result) return [...parts, element("p", {}, "This run was not tested on this image.")];
-    const hidden = result.hidden ? ` ${result.hidden} gallery images of the same place do not count for it.` : "";
-    const come = result.first === 1 ? "first" : `at rank ${result.first}`;
-    parts.push(element("p", {}, `The right person comes ${come}; average precision ${result.ap} %.${hidden}`));
+    const hidden = result.hidden ? ` ${result.hidden} gallery images do not count for it, by the protocol's rule on cameras.` : "";
+    const come = result.first === 1 ? "The first image is right"
+      : data.people ? `The right person is number ${result.first} of the people found`
+      : `The first right image is number ${result.first}`;
+    parts.push(element("p", {}, `${come}; average precision ${result.ap} %.${hidden}`));
     const found = element("ol", { class: "found" });
     result.found.forEach((image, i) => {
       const word = image.right ? "✓ right" : "✗ wrong";
