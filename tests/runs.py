@@ -8,10 +8,13 @@ from pathlib import Path
 import torch
 from fastreid.config import CfgNode
 from fastreid.engine import default_argument_parser
+from fastreid.utils.events import EventStorage
+from torch import nn
 
 from idkl.engine import Trainer
 from idkl.engine.main import run
-from tests.small import CONFIGS, SMALL
+from idkl.engine.setup import merge_config
+from tests.small import CONFIGS, SMALL, make_batch
 
 BASELINE = [
     *("MODEL.META_ARCHITECTURE", "Baseline", "MODEL.BACKBONE.NAME", "build_resnet_backbone"),
@@ -25,6 +28,24 @@ def train(folder: Path, *words: str) -> None:
     small = [str(value) for value in (*SMALL, "TEST.EVAL_START", False, "SOLVER.LOG_PERIOD", 4)]
     config = ["--config-file", str(CONFIGS / "demo.yml"), *flags]
     run(default_argument_parser().parse_args([*config, "OUTPUT_DIR", str(folder), *small, *options]))
+
+
+def save_network(folder: Path, *words: str) -> nn.Module:
+    """A run folder of a network that was not trained, and the network in evaluation mode.
+
+    Its embeddings differ from image to image as a trained one's do: its batch normalisation has seen some.
+    """
+    small = [*map(str, SMALL), "MODEL.DEVICE", "cpu", "MODEL.HEADS.NUM_CLASSES", "5", "DATALOADER.NUM_WORKERS", "0"]
+    cfg = merge_config(str(CONFIGS / "demo.yml"), [*small, *words])
+    torch.manual_seed(0)
+    model = Trainer.build_model(cfg)
+    for norm in (module for module in model.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.momentum = 1.0
+    with EventStorage():
+        model.train()(make_batch(4))
+    torch.save({"model": model.state_dict()}, folder / "model_final.pth")
+    (folder / "config.yaml").write_text(cfg.dump())
+    return model.eval()
 
 
 def weights(folder: Path, name: str = "model_final") -> dict[str, torch.Tensor]:

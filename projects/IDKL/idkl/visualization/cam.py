@@ -78,21 +78,39 @@ def heat_maps(source: Source, pairs: IntArray, count: int, features: Sequence[st
 
 def _heat(network: FeatureModel, images: Tensor, count: int) -> Heat:
     """Of the first ``count`` people of ``images`` [2, N, 3, H, W]."""
-    try:
-        from pytorch_grad_cam import GradCAM
-    except ImportError as error:
-        raise UserError(f"cam needs the package grad-cam ({error}): pip install grad-cam") from None
     with torch.no_grad():
         embeddings = torch.stack([network(of_modality) for of_modality in images]) - network.origin()
     means = embeddings.mean(dim=1, keepdim=True)
     unit = F.normalize(embeddings - means, dim=2)[:, :count]
-    partners, common = unit.flip(0), F.normalize(means, dim=2)
-    directions = partners - (partners * common).sum(dim=2, keepdim=True) * common
-    with GradCAM(network, [network.feature_map]) as grad_cam:
-        maps = grad_cam(images[:, :count].flatten(0, 1), [_Reach(direction) for direction in directions.flatten(0, 1)])
-        height, width = grad_cam.activations_and_grads.activations[0].shape[2:]
+    maps, cells = grad_cam(network, images[:, :count].flatten(0, 1), perpendicular(unit.flip(0), means).flatten(0, 1))
     cosines = (unit[0] * unit[1]).sum(dim=1).cpu().numpy()
-    return Heat(maps.reshape(2, count, *maps.shape[1:]), cosines, (height, width))
+    return Heat(maps.reshape(2, count, *maps.shape[1:]), cosines, cells)
+
+
+def perpendicular(partners: Tensor, means: Tensor) -> Tensor:
+    """The partners [..., C] without what of them lies along the means [..., C]: what the heat is about."""
+    common = F.normalize(means, dim=-1)
+    return partners - (partners * common).sum(dim=-1, keepdim=True) * common
+
+
+def grad_cam(network: FeatureModel, images: Tensor, directions: Tensor) -> tuple[NDArray[np.float32], tuple[int, int]]:
+    """Heat maps float32 [N, H, W], each scaled to 0..1 by itself, and height and width of the feature map.
+
+    Args:
+        images: [N, 3, H, W], 0..255.
+        directions: [N, C], in which an image's embedding reaches where its heat is.
+
+    Raises:
+        UserError: the package grad-cam is missing.
+    """
+    try:
+        from pytorch_grad_cam import GradCAM
+    except ImportError as error:
+        raise UserError(f"cam needs the package grad-cam ({error}): pip install grad-cam") from None
+    with GradCAM(network, [network.feature_map]) as cam:
+        maps = cam(images, [_Reach(direction) for direction in directions])
+        height, width = cam.activations_and_grads.activations[0].shape[2:]
+    return maps, (height, width)
 
 
 class _Reach(nn.Module):
