@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from fastreid.utils import comm
 from numpy.typing import NDArray
-from torch.utils.data import BatchSampler, DataLoader, Sampler
+from torch.utils.data import BatchSampler, DataLoader
 
 from .dataset import CrossModalityDataset, Draw
 from .errors import UserError
 from .sampler import EpochSampler
+from .workers import watched
 
 Batch = dict[str, Any]
 
@@ -31,25 +32,25 @@ class SeededBatchSampler(BatchSampler):
         sampler: of this process.
         batch_size: of this process.
         seed: the run's.
-        batches_per_epoch: of the sampler.
     """
 
-    def __init__(self, sampler: Sampler[int], batch_size: int, seed: int, batches_per_epoch: int) -> None:
+    sampler: EpochSampler
+
+    def __init__(self, sampler: EpochSampler, batch_size: int, seed: int) -> None:
         super().__init__(sampler, batch_size, drop_last=True)
         self._seed = seed
-        self._batches_per_epoch = batches_per_epoch
-        self._epoch = 0
+        self._first = 0  # batch of the stream
 
-    def start_at(self, epoch: int) -> None:
-        """Let the next iteration begin with this epoch, as far as the sampler can go to one."""
-        self._epoch = epoch
-        if isinstance(self.sampler, EpochSampler):  # fast-reid's own samplers cannot go to an epoch
-            self.sampler.start_at(epoch)
+    def start_at(self, epoch: int, batch: int = 0) -> None:
+        """Let the next iteration begin with this batch of this epoch (both 0-based): it gives the rest of the stream
+        that begins at the first one."""
+        self._first = epoch * self.sampler.batches_per_epoch + batch
+        self.sampler.start_at(epoch, batch)
 
     def __iter__(self) -> Iterator[list[Draw]]:  # type: ignore[override]
         whole = self.batch_size * comm.get_world_size()
         own = _own_rows(self.batch_size)
-        place = self._epoch * self._batches_per_epoch * whole
+        place = self._first * whole
         for batch in super().__iter__():
             seeds = np.random.default_rng([self._seed, 0, place]).integers(2**62, size=whole)[own].tolist()
             yield [Draw(index, seed) for index, seed in zip(batch, seeds, strict=True)]
@@ -71,7 +72,7 @@ class DeviceLoader:
     next batch is copied from pinned memory and augmented while the step on the one before it runs.
 
     Args:
-        loader: over a :class:`CrossModalityDataset`.
+        loader: over a :class:`CrossModalityDataset`, and with :class:`DrawnBatches` as its ``batch_sampler``.
         device: where its tensors go; paths stay a list of strings.
     """
 
@@ -85,14 +86,15 @@ class DeviceLoader:
 
     @property
     def batch_sampler(self) -> Any:
-        return self._loader.batch_sampler
+        """What the loader's batches are drawn from."""
+        return self._loader.batch_sampler.batches  # type: ignore[union-attr]
 
     def __len__(self) -> int:
         return len(self._loader)
 
     def __iter__(self) -> Generator[Batch, None, None]:
         try:
-            yield from self._ahead() if self.device.type == "cuda" else map(self._arrive, self._loader)
+            yield from self._ahead() if self.device.type == "cuda" else map(self._arrive, watched(self._loader))
         except UserError as error:
             # A worker's exception comes with its traceback as text; its last line is what the user needs.
             raise UserError(str(error).strip().splitlines()[-1].removeprefix(f"{_qualified(UserError)}: ")) from None
@@ -110,7 +112,7 @@ class DeviceLoader:
         """Every batch once the next one is under way on a stream of its own."""
         stream = torch.cuda.Stream(self.device)
         under_way: deque[tuple[Batch, torch.cuda.Event]] = deque()
-        for batch in self._loader:
+        for batch in watched(self._loader):
             with torch.cuda.stream(stream):
                 under_way.append((self._arrive(batch), stream.record_event()))
             if len(under_way) == 2:

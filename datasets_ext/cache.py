@@ -1,4 +1,4 @@
-"""Images decoded and resized once, in one memory-mapped file for each list of images and size."""
+"""Images decoded and resized once, in one file for each list of images and size."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import PIL
@@ -26,10 +26,11 @@ from .augmentation import to_pixels
 from .errors import UserError
 from .files import write_atomically
 from .image import read_image
+from .pixel_file import PixelFile, write_pixels
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1  # raised when the same images would have to be stored otherwise
+FORMAT = 2  # raised when the same images would have to be stored otherwise
 CHUNK = 256  # images that are decoded before they are written: more would fill the memory when the disk is slow
 LINES = 4  # of progress, where no terminal shows a bar
 STALE = 3600.0  # seconds after which a temporary file that nobody writes to is one of an interrupted build
@@ -41,8 +42,8 @@ class ImageCache:
     Sent to a worker, it carries the file's name and not its pixels; all processes share the pages of the one file.
 
     Args:
-        path: a ``.npy`` file of uint8 ``[N, H, W, 3]``.
-        paths: the image files of its N rows.
+        path: the file.
+        paths: the image files of its N images.
         size: H, W in pixels.
 
     Raises:
@@ -51,9 +52,10 @@ class ImageCache:
 
     def __init__(self, path: Path, paths: Sequence[str], size: tuple[int, int]) -> None:
         self._arguments = path, paths, size
+        self._path = path
         self._rows = {image: row for row, image in enumerate(paths)}
         try:
-            self._images = _open(path, (len(paths), *size, 3))
+            self._images = PixelFile(path, (len(paths), *size))
         except (OSError, ValueError) as error:
             raise UserError(
                 f"image cache {path} cannot be read ({_first_line(error)}): give a folder that all processes read from"
@@ -63,8 +65,13 @@ class ImageCache:
         return ImageCache, self._arguments
 
     def read(self, path: str) -> NDArray[np.uint8]:
-        """The resized image RGB ``[H, W, 3]`` of this image file."""
-        return self._images[self._rows[path]]
+        """The resized image RGB ``[H, W, 3]`` of this image file; UserError if the cache file is damaged there."""
+        try:
+            return self._images.read(self._rows[path])
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"image cache {self._path} is damaged at {path}: {_first_line(error)}; delete it, it is made again"
+            ) from None
 
 
 def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Compose) -> tuple[ImageCache, T.Compose]:
@@ -98,7 +105,7 @@ def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Comp
     path = folder / f"images-{height}x{width}-{_key(paths, root, resize)}.npy"
     if comm.is_main_process():
         try:
-            if not os.path.exists(path) or _is_damaged(path, (len(paths), height, width, 3)):
+            if not os.path.exists(path) or _is_damaged(path, (len(paths), height, width)):
                 _build(path, paths, resize)
         except UserError:
             comm.synchronize()  # the others find no file then, and end, too
@@ -110,17 +117,10 @@ def open_cache(folder: Path, root: Path, paths: Sequence[str], transform: T.Comp
     return ImageCache(path, paths, (height, width)), T.Compose(rest)
 
 
-def _open(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    images = np.lib.format.open_memmap(path, mode="r")
-    if images.shape != shape or images.dtype != np.uint8:
-        raise ValueError(f"it holds {images.dtype} {images.shape}")
-    return images
-
-
-def _is_damaged(path: Path, shape: tuple[int, ...]) -> bool:
-    """Whether the file's header or its length is wrong."""
+def _is_damaged(path: Path, shape: tuple[int, int, int]) -> bool:
+    """Whether the file's header or its length is wrong; its pixels are looked at when they are read."""
     try:
-        _open(path, shape)
+        PixelFile(path, shape)
     except ValueError as error:
         logger.warning("Image cache %s is damaged (%s): it is made again", path, _first_line(error))
         return True
@@ -150,20 +150,14 @@ def _build(path: Path, paths: Sequence[str], resize: T.Resize) -> None:
         with suppress(OSError):  # its own build has just ended, or the folder is read-only: writing will tell
             if time.time() - temporary.stat().st_mtime > STALE:
                 temporary.unlink()
-    shape = (len(paths), *resize.size, 3)
-    logger.info("Decoding %d images once into %s, %.1f MB", len(paths), path, np.prod(shape, dtype=float) / 1e6)
-
-    def write(file: BinaryIO) -> None:
-        # Written as a stream: on a full disk that is an error, where a memory-mapped file would end the process.
-        header = {"descr": "|u1", "fortran_order": False, "shape": tuple(map(int, shape))}
-        np.lib.format.write_array_header_1_0(file, header)
-        _write_pixels(file, paths, resize)
-
-    write_atomically(path, write)
+    height, width = resize.size
+    megabytes = 3.0 * len(paths) * height * width / 1e6
+    logger.info("Decoding %d images once into %s, %.1f MB", len(paths), path, megabytes)
+    write_atomically(path, lambda file: write_pixels(file, (len(paths), height, width), _decode(paths, resize)))
 
 
-def _write_pixels(file: BinaryIO, paths: Sequence[str], resize: T.Resize) -> None:
-    """Write each image's pixels in order, with a bar on a terminal, else a few lines."""
+def _decode(paths: Sequence[str], resize: T.Resize) -> Iterator[NDArray[np.uint8]]:
+    """Each image's pixels in order, with a bar on a terminal, else a few lines."""
 
     def decode(path: str) -> NDArray[np.uint8]:
         return np.asarray(resize(read_image(path)))
@@ -176,7 +170,7 @@ def _write_pixels(file: BinaryIO, paths: Sequence[str], resize: T.Resize) -> Non
     ):
         for start in range(0, total, CHUNK):
             for done, pixels in enumerate(pool.map(decode, paths[start : start + CHUNK]), start + 1):
-                file.write(pixels.data)
+                yield pixels
                 bar.update()
                 if not terminal and done * LINES // total > (done - 1) * LINES // total:
                     logger.info("decoded %d of %d images", done, total)

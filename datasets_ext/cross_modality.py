@@ -29,11 +29,13 @@ class CrossModalityImageDataset(ImageDataset):
 
     Attributes:
         split: which of its splits was read; None where a dataset has only one.
+        split_files: the files, relative to its folder, that say which images train and test.
     """
 
     dataset_dir: str
     dataset_root: Path
     split: int | None = None
+    split_files: Sequence[str]
 
     @classmethod
     def find_root(cls, root: str) -> Path:

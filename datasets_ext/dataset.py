@@ -35,16 +35,26 @@ def seed_generators(seed: int) -> None:
     torch.default_generator.manual_seed(seed)
 
 
+def generator_states() -> tuple[Any, Any, torch.Tensor]:
+    """The states of those generators."""
+    return random.getstate(), np.random.get_state(), torch.get_rng_state()
+
+
+def set_generator_states(states: tuple[Any, Any, torch.Tensor]) -> None:
+    """Put these states, of :func:`generator_states`, back."""
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+
+
 @contextmanager
 def generators_kept() -> Iterator[None]:
     """Put the states of those generators back afterwards. It takes 0.1 ms: once a batch, not once an image."""
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    states = generator_states()
     try:
         yield
     finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
-        torch.set_rng_state(states[2])
+        set_generator_states(states)
 
 
 class CrossModalityDataset(CommDataset):

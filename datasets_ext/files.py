@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import UserError
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{32}\.tmp")  # as _beside names them
 
 
 def check_writable(path: Path) -> None:
@@ -33,6 +36,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         file.flush()
         os.fsync(file.fileno())
         os.replace(file.name, target)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes that were killed had half written beside the files of a folder that nobody writes now."""
+    for path in folder.glob(".*.tmp"):
+        if _TEMPORARY.fullmatch(path.name):
+            path.unlink()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from .errors import UserError
 
@@ -21,22 +21,29 @@ def list_images(folder: Path) -> list[str]:
 
 
 def read_image(path: str) -> Image.Image:
-    """Read an image as RGB, its EXIF rotation applied.
-
-    A 16-bit image (infrared PNG, PIL modes ``I;16*`` and ``I``) is scaled from 0..65535 to 0..255; an alpha channel
-    is dropped; a gray, palette or 1-bit image is expanded. fast-reid's own reader fails on the first and keeps the
-    second.
+    """Read an image as RGB, as :func:`to_rgb` says.
 
     Raises:
         UserError: the file is missing, unreadable, truncated or not an image.
     """
     try:
         with Image.open(path) as opened:
-            image = ImageOps.exif_transpose(opened)
-            if image.mode.startswith("I"):
-                image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
-            return image.convert("RGB")
+            return to_rgb(opened)
     except FileNotFoundError:
         raise UserError(f"image {path} is gone: restore it, or take it out of the split files") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"image {path} cannot be read ({error}): replace it, or take it out") from None
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"image {path} cannot be read ({reason}): replace it, or take it out") from None
+
+
+def to_rgb(opened: Image.Image) -> Image.Image:
+    """Decode an opened image as RGB, its EXIF rotation applied. A damaged one raises almost anything.
+
+    A 16-bit image (infrared PNG, PIL modes ``I;16*`` and ``I``) is scaled from 0..65535 to 0..255; an alpha channel
+    is dropped; a gray, palette or 1-bit image is expanded. fast-reid's own reader fails on the first and keeps the
+    second.
+    """
+    image = ImageOps.exif_transpose(opened)
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
+    return image.convert("RGB")

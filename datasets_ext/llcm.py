@@ -39,6 +39,7 @@ class LLCM(CrossModalityImageDataset):
     """
 
     dataset_dir = "LLCM"
+    split_files = ("idx/train_vis.txt", "idx/train_nir.txt", "idx/test_id.txt")
 
     def __init__(self, root: str, **kwargs: Any) -> None:
         self.dataset_root = self.find_root(root)

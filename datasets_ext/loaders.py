@@ -9,11 +9,10 @@ from typing import Any
 
 import torch
 from fastreid.config import CfgNode
-from fastreid.data.build import _train_loader_from_config
 from fastreid.data.datasets import DATASET_REGISTRY
 from fastreid.data.transforms import build_transforms
 from fastreid.utils import comm
-from torch.utils.data import BatchSampler, DataLoader, Sampler, SequentialSampler
+from torch.utils.data import BatchSampler, DataLoader, SequentialSampler
 
 from .augmentation import split_transforms
 from .batches import DeviceLoader, SeededBatchSampler
@@ -24,7 +23,9 @@ from .dataset import CrossModalityDataset
 from .errors import UserError
 from .image import read_image
 from .records import ImageRecord, keep_cross_modality
-from .sampler import SAMPLER_REGISTRY
+from .replayed_sampler import build_fastreid_sampler
+from .sampler import SAMPLER_REGISTRY, EpochSampler
+from .workers import DrawnBatches, leave_signals
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +44,9 @@ def build_train_loader(cfg: CfgNode, *, seed: int, combineall: bool = False) -> 
     records, data = _training_records(cfg, combineall)
     dataset = _dataset(cfg, records, data, is_train=True)
     world_size = comm.get_world_size()
-    sampler, per_epoch = _build_sampler(cfg, dataset, seed)
-    batch_sampler = SeededBatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, seed, per_epoch)
-    return _device_loader(cfg, dataset, batch_sampler), per_epoch
+    sampler = _build_sampler(cfg, dataset, seed)
+    batch_sampler = SeededBatchSampler(sampler, cfg.SOLVER.IMS_PER_BATCH // world_size, seed)
+    return _device_loader(cfg, dataset, batch_sampler), sampler.batches_per_epoch
 
 
 def build_test_loader(cfg: CfgNode, dataset_name: str) -> tuple[DeviceLoader, Path]:
@@ -131,38 +132,12 @@ def _training_records(cfg: CfgNode, combineall: bool) -> tuple[list[ImageRecord]
     return records, data
 
 
-def _build_sampler(cfg: CfgNode, dataset: CrossModalityDataset, seed: int) -> tuple[Sampler[int], int]:
+def _build_sampler(cfg: CfgNode, dataset: CrossModalityDataset, seed: int) -> EpochSampler:
     name = cfg.DATALOADER.SAMPLER_TRAIN
-    batch_size = cfg.SOLVER.IMS_PER_BATCH
-    if name in SAMPLER_REGISTRY._obj_map:
-        sampler = SAMPLER_REGISTRY.get(name)(
-            dataset.img_items, batch_size, cfg.DATALOADER.NUM_INSTANCE, seed, comm.get_rank(), comm.get_world_size()
-        )
-        return sampler, sampler.batches_per_epoch
-    _check_fastreid_sampler(cfg, dataset)
-    return _train_loader_from_config(cfg, train_set=dataset, transforms=dataset.transform)["sampler"], max(
-        len(dataset) // batch_size, 1
-    )
-
-
-def _check_fastreid_sampler(cfg: CfgNode, dataset: CrossModalityDataset) -> None:
-    """Refuse the numbers with which fast-reid's own samplers would loop without end."""
-    name, batch_size = cfg.DATALOADER.SAMPLER_TRAIN, cfg.SOLVER.IMS_PER_BATCH
-    known = ["TrainingSampler", "NaiveIdentitySampler", "BalancedIdentitySampler", "ImbalancedDatasetSampler"]
-    if name not in known:
-        raise UserError(
-            f"DATALOADER.SAMPLER_TRAIN {name} is unknown: choose from {sorted(SAMPLER_REGISTRY._obj_map) + known}"
-        )
-    if "Identity" not in name:
-        return
-    instances = cfg.DATALOADER.NUM_INSTANCE
-    if instances < 1 or batch_size % (instances * comm.get_world_size()):
-        raise UserError(f"{name}: SOLVER.IMS_PER_BATCH {batch_size} must be a multiple of NUM_INSTANCE {instances}")
-    if batch_size // instances > dataset.num_classes:
-        raise UserError(
-            f"{name}: a batch needs {batch_size // instances} identities, but {dataset.num_classes} are there: "
-            "lower SOLVER.IMS_PER_BATCH"
-        )
+    if name not in SAMPLER_REGISTRY._obj_map:
+        return build_fastreid_sampler(cfg, dataset, seed)
+    sizes = cfg.SOLVER.IMS_PER_BATCH, cfg.DATALOADER.NUM_INSTANCE
+    return SAMPLER_REGISTRY.get(name)(dataset.img_items, *sizes, seed, comm.get_rank(), comm.get_world_size())
 
 
 def _device_loader(
@@ -174,8 +149,10 @@ def _device_loader(
     # 30 ms each; kept, each would hold 20 MB between evaluations.
     loader: DataLoader[Any] = DataLoader(
         dataset,
-        batch_sampler=batch_sampler,
+        batch_sampler=DrawnBatches(batch_sampler),
         num_workers=workers,
+        timeout=cfg.DATALOADER.TIMEOUT / 2 if workers > 0 else 0,  # without workers nobody is there to look at a clock
+        worker_init_fn=leave_signals,
         pin_memory=device.type == "cuda",
         prefetch_factor=cfg.DATALOADER.PREFETCH_FACTOR if workers > 0 else None,
         generator=torch.Generator(),  # else starting the loader would draw from the run's own random state

@@ -44,11 +44,9 @@ class RegDB(CrossModalityImageDataset):
         if split not in splits:
             there = f"it has {', '.join(map(str, splits))}" if splits else "its lists come with RegDB"
             raise UserError(f"{self.dataset_root / 'idx'} has no split {split}: {there}, see DATASETS.SPLIT")
-        lists = read_image_lists(
-            self.dataset_root,
-            [f"{side}_{modality}_{split}" for side in ("train", "test") for modality in ("visible", "thermal")],
-        )
-        visible, thermal, test_visible, test_thermal = lists
+        names = [f"{side}_{modality}_{split}" for side in ("train", "test") for modality in ("visible", "thermal")]
+        self.split_files = [f"idx/{name}.txt" for name in names]
+        visible, thermal, test_visible, test_thermal = read_image_lists(self.dataset_root, names)
         super().__init__(
             train=self._records(visible, VISIBLE) + self._records(thermal, INFRARED),
             query=self._records(test_visible, VISIBLE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
+from itertools import chain, count, islice
 
 import numpy as np
 from fastreid.utils.registry import Registry
@@ -21,7 +22,7 @@ with ``records``, ``batch_size``, ``num_instances``, ``seed``, ``rank`` and ``wo
 
 
 class EpochSampler(Sampler[int], ABC):
-    """An endless stream of indices that can begin at any epoch.
+    """An endless stream of indices that can begin at any batch of any epoch.
 
     Attributes:
         batches_per_epoch: how many batches make an epoch.
@@ -30,8 +31,8 @@ class EpochSampler(Sampler[int], ABC):
     batches_per_epoch: int
 
     @abstractmethod
-    def start_at(self, epoch: int) -> None:
-        """Let the next iteration begin with this epoch (0-based)."""
+    def start_at(self, epoch: int, batch: int = 0) -> None:
+        """Let the next iteration begin with this batch of this epoch (both 0-based)."""
 
 
 @SAMPLER_REGISTRY.register()
@@ -41,7 +42,7 @@ class CrossModalityIdentitySampler(EpochSampler):
     A batch holds P identities with K visible and K infrared images each; N = P*K, and row i of the visible half has
     the identity of row i of the infrared half. No identity stands twice in a batch. An epoch begins with every
     identity once, in random order; images of an identity and modality are all used before one is used again.
-    Epoch e depends on nothing but the seed and e, so a run can go on at any epoch with :meth:`start_at`.
+    Epoch e depends on nothing but the seed and e, so a run can go on anywhere with :meth:`start_at`.
 
     With several processes all of them draw the same batch and each keeps its own P / world_size identities.
 
@@ -73,19 +74,18 @@ class CrossModalityIdentitySampler(EpochSampler):
         self.num_identities = batch_size // num_instances
         self.images_per_modality = num_instances // 2
         self._seed, self._rank, self._world_size = seed, rank, world_size
-        self._epoch = 0
+        self._epoch = self._batch = 0
         # Enough batches to use about every image once and to see every identity.
         self.batches_per_epoch = max(len(records) // batch_size, -(-len(self._pools) // self.num_identities))
 
-    def start_at(self, epoch: int) -> None:
-        self._epoch = epoch
+    def start_at(self, epoch: int, batch: int = 0) -> None:
+        self._epoch, self._batch = epoch, batch
 
     def __iter__(self) -> Iterator[int]:
-        epoch = self._epoch
-        while True:
-            for batch in self.epoch_batches(epoch):
-                yield from batch
-            epoch += 1
+        begun = islice(self.epoch_batches(self._epoch), self._batch, None)
+        later = (self.epoch_batches(epoch) for epoch in count(self._epoch + 1))
+        for batch in chain(begun, chain.from_iterable(later)):
+            yield from batch
 
     def epoch_batches(self, epoch: int) -> Iterator[list[int]]:
         """The batches of one epoch for this process, each a list of 2 * P * K / world_size indices."""

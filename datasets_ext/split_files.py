@@ -12,6 +12,7 @@ from .errors import UserError
 ImageList = list[tuple[str, int]]
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
+_LAYOUT = str.maketrans("\n\r\t", "   ")
 
 
 def read_identities(path: Path) -> set[int]:
@@ -101,13 +102,18 @@ def names_in(folder: Path) -> list[str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(
             f"split file {path} is missing: it comes with {_dataset(path)}, in its {path.parent.name} folder"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"split file {path} cannot be read ({error}): take it again from {_dataset(path)}") from None
+    if not text.translate(_LAYOUT).isprintable():  # Python takes some control characters for space
+        raise UserError(
+            f"split file {path} holds control characters, it is damaged: take it again from {_dataset(path)}"
+        )
+    return text
 
 
 def _dataset(path: Path) -> str:

@@ -33,12 +33,12 @@ class SYSU_MM01(CrossModalityImageDataset):  # noqa: N801 - the dataset's own na
     """
 
     dataset_dir = "SYSU-MM01"
+    split_files = ("exp/train_id.txt", "exp/val_id.txt", "exp/test_id.txt")
 
     def __init__(self, root: str, **kwargs: Any) -> None:
         self.dataset_root = self.find_root(root)
-        train_ids = read_identities(self.dataset_root / "exp" / "train_id.txt")
-        train_ids |= read_identities(self.dataset_root / "exp" / "val_id.txt")
-        test_ids = read_identities(self.dataset_root / "exp" / "test_id.txt")
+        first_ids, further_ids, test_ids = (read_identities(self.dataset_root / name) for name in self.split_files)
+        train_ids = first_ids | further_ids
         if overlap := sorted(train_ids & test_ids):
             raise UserError(f"identities {overlap[:5]} both train and test: fix the files in {self.dataset_root}/exp")
         test = self._records(test_ids, "test")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from datasets_ext.errors import UserError, run_program
 from idkl.engine.data_parallel import data_parallel
 from idkl.engine.launch import launch
 from idkl.engine.setup import load_config, merge_config, start_run
+from idkl.engine.train_step import TrainStep
 from idkl.engine.trainer import Trainer
 from tests.runs import train
 from tests.small import CONFIGS, SMALL, make_batch
@@ -109,13 +111,15 @@ class DoubleTrainer(Trainer):
         return super().build_model(cfg).double()
 
 
-def double_training(folder: Path) -> None:
+def double_training(folder: Path, *flags: str) -> None:
     """A short training in ``folder``: an epoch of eight steps, PreciseBN, an evaluation."""
-    options = [str(word) for word in (*SMALL, *TRAINING, "OUTPUT_DIR", folder)]
+    options = [*flags, *(str(word) for word in (*SMALL, *TRAINING, "OUTPUT_DIR", folder))]
     args = default_argument_parser().parse_args(["--config-file", str(CONFIGS / "demo.yml"), *options])
     cfg = load_config(args)
     start_run(cfg, args)
-    DoubleTrainer(cfg).train()
+    trainer = DoubleTrainer(cfg)
+    trainer.resume_or_load(resume=args.resume)
+    trainer.train()
 
 
 def extract(folder: Path, name: str, *words: str) -> Path:
@@ -135,6 +139,26 @@ def everything(args: argparse.Namespace) -> None:
     train(args.folder / "evaluated", *EVALUATION, "MODEL.WEIGHTS", str(args.folder / "model_final.pth"))
     extract(args.folder, "shared", "TEST.IMS_PER_BATCH", "16")
     extract(args.folder, "alone", "TEST.IMS_PER_BATCH", "500")
+
+
+def stopped_training(args: argparse.Namespace) -> None:
+    """The training, in whose third step the second process asks what started both to stop."""
+    plain = TrainStep.run_step
+
+    def run_step(step: TrainStep) -> None:
+        if step.iter == 2 and comm.get_rank() == 1:
+            os.kill(os.getppid(), signal.SIGTERM)
+        plain(step)
+        if step.iter == 2:
+            time.sleep(1)  # in which the signal arrives
+
+    TrainStep.run_step = run_step  # type: ignore[method-assign]
+    double_training(args.folder)
+
+
+def resumed_training(args: argparse.Namespace) -> None:
+    """The rest of :func:`stopped_training`."""
+    double_training(args.folder, "--resume")
 
 
 def kill_one(args: argparse.Namespace) -> None:

@@ -19,10 +19,11 @@ import torch
 
 from datasets_ext.errors import UserError, run_program
 from datasets_ext.files import check_writable
+from idkl.engine.provenance import features_session, keep_alone
 from idkl.engine.setup import decide_device
 from idkl.evaluation import PROTOCOLS, QueryExpansion, ReRanking, evaluate
 from idkl.evaluation.features import read_features
-from idkl.evaluation.results import format_table, write_results
+from idkl.evaluation.results import format_table
 
 # Options of the re-ranking, and what they are called there.
 _RERANKING = {"--k1": ("k1", int), "--k2": ("k2", int), "--lambda": ("weight", float)}
@@ -45,7 +46,9 @@ def _parser() -> argparse.ArgumentParser:
         parser.add_argument(option, dest=name, type=kind, metavar="N", help=f"of the re-ranking (default {default})")
     parser.add_argument("--aqe", action="store_true", help="average query expansion as in fast-reid, in further rows")
     parser.add_argument("--device", default="auto", help="auto (a GPU where there is one), cpu or cuda")
-    parser.add_argument("--output", type=Path, metavar="OUT.json", help="write the rows there, too")
+    parser.add_argument(
+        "--output", type=Path, metavar="OUT.json", help="write the rows there, too, and beside it their provenance"
+    )
     return parser
 
 
@@ -63,7 +66,7 @@ def main(argv: list[str] | None = None) -> None:
     protocol, reranking = PROTOCOLS[args.protocol], _reranking(args)
     if args.split_dir is not None and not args.split_dir.is_dir():
         raise UserError(f"--split-dir {args.split_dir} is not a folder: give the dataset's, or that of its split files")
-    protocol.check_folder(args.split_dir, args.gallery)
+    protocol.needed_file(args.split_dir, args.gallery)  # before the features are read
     if args.output is not None:
         check_writable(args.output)
     file = read_features(args.features, args.split_dir)
@@ -71,10 +74,12 @@ def main(argv: list[str] | None = None) -> None:
         print(f"note: {file.left_out} identities of {args.features} are not for testing and left out", file=sys.stderr)
     settings = protocol.settings(file.images, args.split_dir, args.gallery)
     features = torch.from_numpy(file.features).to(device)
-    rows = evaluate(features, file.images, settings, reranking, QueryExpansion() if args.aqe else None)
+    methods = reranking, QueryExpansion() if args.aqe else None
+    rows = evaluate(features, file.images, settings, *methods)
     try:
         if args.output is not None:
-            write_results(rows, args.output)
+            origin = args.features, file.images, protocol, args.split_dir, args.gallery, methods, device
+            keep_alone(rows, args.output, features_session(*origin))
     finally:  # a full disk does not take the table with it
         print(format_table(rows))
 

@@ -12,8 +12,11 @@ Anything in the config can be overridden at the end: KEY VALUE KEY VALUE ...
 
 from __future__ import annotations
 
+from functools import partial
+
 from datasets_ext.errors import run_program
 from idkl.engine.main import main
+from idkl.visualization.tensorboard import evaluation_pictures
 
 if __name__ == "__main__":
-    run_program(main)
+    run_program(partial(main, make_hooks=evaluation_pictures))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,5 +68,5 @@ def check_llcm(root: Path, generated: bool) -> Iterator[Finding]:
 
 def _common(images: list[ListedImage], test: set[int]) -> list[str]:
     """Identities on both sides. A training image's is the number of its folder: labels are numbered on their own."""
-    people = {int(image.person) for image in images if image.person is not None and image.person.isdecimal()}
+    people = {int(name) for image in images if re.fullmatch("[0-9]{1,9}", name := image.person or "")}
     return [str(pid) for pid in sorted(people & test)]

@@ -154,14 +154,14 @@ def test_an_unreadable_image_is_the_same_error_as_without_cache(
 
 def test_two_builds_at_the_same_time(images: list[str], make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     both = threading.Barrier(2)
-    write = cache._write_pixels
+    write = cache.write_pixels
 
     def write_together(*arguments: Any) -> None:
         both.wait(timeout=10)
         write(*arguments)
         both.wait(timeout=10)
 
-    monkeypatch.setattr(cache, "_write_pixels", write_together)
+    monkeypatch.setattr(cache, "write_pixels", write_together)
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(make, [images, images])
     assert first == second and list(first.parent.iterdir()) == [first]
@@ -191,8 +191,19 @@ def test_what_cannot_be_read_is_named_and_stays(images: list[str], make: Make) -
 
 
 def test_a_file_of_other_images_is_refused(images: list[str], make: Make) -> None:
-    with pytest.raises(UserError, match=r"it holds uint8 \(5, 8, 4, 3\)"):
+    with pytest.raises(UserError, match="it does not begin as a file of 4 images of 8x4 does"):
         ImageCache(make(images), images[1:], (8, 4))
+
+
+def test_no_damaged_byte_goes_unnoticed(images: list[str], make: Make, tmp_path: Path) -> None:
+    file = make(images)
+    content = file.read_bytes()
+    for place in range(len(content)):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 64]) + content[place + 1 :])
+        with pytest.raises(UserError, match=f"image cache {file} (cannot be read|is damaged at)"):
+            opened = ImageCache(file, sorted(images), (8, 4))
+            for path in images:
+                opened.read(path)
 
 
 def test_a_worker_gets_the_files_name_and_not_its_pixels(images: list[str], tmp_path: Path) -> None:

@@ -102,6 +102,7 @@ def test_missing_dataset(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["train_vis", "train_nir", "test_id"])
 def test_missing_split_file(root: Path, name: str) -> None:
+    assert f"idx/{name}.txt" in LLCM.split_files and len(LLCM.split_files) == 3
     (root / "LLCM" / "idx" / f"{name}.txt").unlink()
     with pytest.raises(UserError, match=rf"{name}.txt is missing: it comes with LLCM, in its idx folder"):
         LLCM(root=str(root))

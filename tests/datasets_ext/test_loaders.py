@@ -46,10 +46,24 @@ def test_a_training_batch(cfg: CfgNode) -> None:
     assert infrared == [False] * 4 + [True] * 4
 
 
-def test_workers_change_nothing(cfg: CfgNode) -> None:
-    alone = batches(cfg, 4)
+@pytest.mark.parametrize("sampler", ["CrossModalityIdentitySampler", "NaiveIdentitySampler"])
+def test_workers_change_nothing_over_the_end_of_an_epoch(cfg: CfgNode, sampler: str) -> None:
+    cfg.merge_from_list(["DATALOADER.SAMPLER_TRAIN", sampler, "INPUT.REA.ENABLED", True, "INPUT.REA.PROB", 0.5])
+    loader, per_epoch = build_train_loader(cfg, seed=11)
+    augmentation = loader.dataset.augmentation
+    assert augmentation.crop and augmentation.flip and augmentation.erasing
+    alone = batches(cfg, per_epoch + 2)
     cfg.DATALOADER.NUM_WORKERS = 2
-    assert all(same(a, b) for a, b in zip(alone, batches(cfg, 4), strict=True))
+    assert all(same(a, b) for a, b in zip(alone, batches(cfg, per_epoch + 2), strict=True))
+
+
+def test_a_run_goes_on_in_mid_epoch_with_the_batches_it_would_have_had(cfg: CfgNode) -> None:
+    _, per_epoch = build_train_loader(cfg, seed=11)
+    stream = batches(cfg, per_epoch + 3)
+    cfg.DATALOADER.NUM_WORKERS = 2
+    loader, _ = build_train_loader(cfg, seed=11)
+    loader.batch_sampler.start_at(0, per_epoch - 1)
+    assert all(same(a, b) for a, b in zip(stream[per_epoch - 1 :], islice(loader, 4), strict=True))
 
 
 def test_an_epoch_can_be_started_at(cfg: CfgNode) -> None:

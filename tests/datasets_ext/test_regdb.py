@@ -58,6 +58,12 @@ def test_a_split_by_its_lists(datasets_folder: Path) -> None:
     ]
 
 
+def test_the_split_files_are_those_of_its_split(datasets_folder: Path) -> None:
+    names = {f"idx/{side}_{kind}_2.txt" for side in ("train", "test") for kind in ("visible", "thermal")}
+    data = RegDB(root=str(datasets_folder), split=2)
+    assert set(data.split_files) == names and all((data.dataset_root / name).is_file() for name in names)
+
+
 def test_another_split_trains_on_others(datasets_folder: Path) -> None:
     first, second = RegDB(root=str(datasets_folder), split=1), RegDB(root=str(datasets_folder), split=2)
     assert second.split == 2

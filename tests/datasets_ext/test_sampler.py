@@ -118,3 +118,18 @@ def test_impossible_numbers(batch_size: int, instances: int, world_size: int, me
     records = [ImageRecord("", pid, m, m) for pid in range(5) for m in (0, 1)]
     with pytest.raises(UserError, match=message):
         CrossModalityIdentitySampler(records, batch_size, instances, seed=0, world_size=world_size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.integers(0, 3), st.data())
+def test_a_run_can_go_on_at_any_batch(
+    case: tuple[list[ImageRecord], int, int, int], epoch: int, data: st.DataObject
+) -> None:
+    records, p, k, seed = case
+    sampler, again = make(records, p, k, seed), make(records, p, k, seed)
+    per_epoch, size = sampler.batches_per_epoch, 2 * p * k
+    batch = data.draw(st.integers(0, per_epoch - 1))
+    first = (epoch * per_epoch + batch) * size
+    again.start_at(epoch, batch)
+    length = (per_epoch + 1) * size  # over the end of the epoch
+    assert list(islice(sampler, first, first + length)) == list(islice(again, length))

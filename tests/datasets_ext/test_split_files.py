@@ -142,3 +142,13 @@ def test_missing_files_reads_each_folder_once(tmp_path: Path, monkeypatch: pytes
     assert missing_files(tmp_path, names) == ["a/0", "none", "top/1", "a/\0", "c/1"]
     assert sorted(read) == sorted(str(tmp_path / folder) for folder in ("", "a", "c", "top"))
     assert missing_files(tmp_path, ["a\0/1"]) == ["a\0/1"]
+
+
+@pytest.mark.parametrize("read", [read_identities, read_image_list])
+@pytest.mark.parametrize("odd", ["\x1f", "\x00", "\x85", "\u2028", "\ufeff"])
+def test_control_characters_are_no_space(path: Path, read: Callable[[Path], object], odd: str) -> None:
+    """``"10,\\x1f2"`` was ``10,12`` before a byte of it was damaged."""
+    path.write_text(f"10,{odd}2" if read is read_identities else f"Visible/1/a.bmp{odd} 2", encoding="utf-8")
+    with pytest.raises(UserError, match="list.txt holds control characters, it is damaged") as error:
+        read(path)
+    assert len(str(error.value).splitlines()) == 1

@@ -12,6 +12,8 @@ import pytest
 import scipy.io
 
 from datasets_ext import UserError
+from datasets_ext.fingerprint import file_sha256
+from idkl.engine.provenance import read_sessions
 from idkl.evaluation import PROTOCOLS, ReRanking, evaluate
 from idkl.evaluation.features import FeatureFile, read_features, write_features
 from idkl.evaluation.images import Images
@@ -63,6 +65,11 @@ def test_rows_are_the_protocols(
     assert read_results(output) == rows and len(rows) == len(settings)
     assert {(row["protocol"], row["gallery"], row["rerank"]) for row in rows} == {(protocol, gallery, False)}
     assert capsys.readouterr() == (format_table(rows) + "\n", "")
+    (session,) = read_sessions(output.with_name("out.provenance.json"))
+    assert session["features"] == {"a.npz": file_sha256(tmp_path / "a.npz")}
+    assert session["results"] == {"out.json": {"sha256": file_sha256(output)}}
+    (used,) = session["protocol"].values()
+    assert (used["gallery"], bool(used["files"])) == (gallery, gallery == "official")
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

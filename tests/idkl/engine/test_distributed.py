@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from idkl.engine.stopping import STOPPED
 from idkl.evaluation.features import read_features
 from idkl.evaluation.results import read_results
 from tests.runs import records, train, weights
@@ -21,8 +22,10 @@ from tests.two_processes import (
     everything,
     extract,
     losses_and_gradients,
+    resumed_training,
     small_config,
     start_two,
+    stopped_training,
 )
 
 
@@ -101,6 +104,17 @@ def test_features_and_table_are_exactly_those_of_one_process(two: Path, tmp_path
         found = read_features(two / f"{name}.npz")
         expected = read_features(extract(two, f"{name}-one", "TEST.IMS_PER_BATCH", images))
         assert np.array_equal(found.features, expected.features) and found.images.paths == expected.images.paths
+
+
+def test_both_stop_after_the_same_step_and_go_on(two: Path, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        start_two(stopped_training, tmp_path)
+    assert stopped.value.code == STOPPED
+    checkpoint = torch.load(tmp_path / "model_iter0000003.pth", weights_only=True)
+    assert checkpoint["iteration"] == 3 and len(checkpoint["random_states"]) == 2
+    start_two(resumed_training, tmp_path)
+    found, expected = weights(tmp_path), weights(two)
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
 
 
 def test_only_the_main_process_speaks_and_writes(two: Path) -> None:

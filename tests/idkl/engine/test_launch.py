@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import multiprocessing
 import os
 import re
@@ -20,7 +19,7 @@ import torch.distributed as dist
 from datasets_ext import UserError
 from idkl.engine import group, launch, processes
 from idkl.engine.group import LostProcessError, Place, is_lost_process, run_in_group
-from idkl.engine.logs import _is_defect
+from idkl.engine.logs import is_defect
 from idkl.engine.processes import DefectError, Failure, Kind
 from tests.small import REPOSITORY
 from tests.two_processes import kill_one, mistake_in_one, start_two
@@ -141,8 +140,7 @@ def test_a_lost_process_is_told_from_a_defect() -> None:
         (None, False),
     ):
         assert is_lost_process(error) is lost
-        record = logging.makeLogRecord({"exc_info": (type(error), error, None) if error else None})
-        assert _is_defect(record) is not lost
+        assert error is None or is_defect(error) is not lost
 
 
 def test_what_a_process_says_when_it_lost_another(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,8 @@ def test_no_operation_of_a_step_looks_at_a_value(cfg: CfgNode, name: str, amp: t
         cfg = load(CONFIGS / f"{name}.yml")
         cfg.merge_from_list(SMALL_RELEASED)
     model = Trainer.build_model(cfg).train()
-    step = TrainStep(model, SyntheticLoader(cfg), Trainer.build_optimizer(cfg, model), amp)
+    optimizer = Trainer.build_optimizer(cfg, model)
+    step = TrainStep(model, SyntheticLoader(cfg), optimizer, amp, lambda *_: None, looks=False)
     with EventStorage():
         step.iter = 0
         step.run_step()  # the first one checks the order of the batch

@@ -14,6 +14,7 @@ from fastreid.utils import comm
 
 from datasets_ext import UserError
 from idkl.engine import load_config, start_run
+from idkl.engine.setup import write_config
 from tests.small import CONFIGS
 
 DEMO = str(CONFIGS / "demo.yml")
@@ -69,6 +70,7 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
         (["TEST.EVAL_PERIOD", "0"], "TEST.EVAL_PERIOD is 0"),
         (["SOLVER.CHECKPOINT_PERIOD", "0"], "SOLVER.CHECKPOINT_PERIOD is 0"),
         (["DATALOADER.NUM_WORKERS", "-1"], "NUM_WORKERS is -1"),
+        (["DATALOADER.TIMEOUT", "-1"], "TIMEOUT is -1: give 0 or more"),
         (["SOLVER.OPT", "Adma"], "SOLVER.OPT Adma is unknown: choose from .*Adam"),
         (["SOLVER.SCHED", "Step"], "choose from MultiStepLR, CosineAnnealingLR"),
         (["SOLVER.AMP.DTYPE", "int8"], "choose from float16, bfloat16"),
@@ -88,7 +90,7 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
         ),
         (["MODEL.IDKL.AFFINITY.TEMPERATURE", "0"], "AFFINITY.TEMPERATURE is 0.0: give a number above 0"),
         (["INPUT.CHANNEL_EXCHANGE", "2"], "INPUT.CHANNEL_EXCHANGE is 2.0: give a share from 0 to 1"),
-        (["MODEL.IDKL.REVERSAL_RAMP", "-1"], "REVERSAL_RAMP is -1.0: give epochs, or 0 for none"),
+        (["MODEL.IDKL.REVERSAL_RAMP", "-1"], "REVERSAL_RAMP is -1.0: give 0 or more"),
         (["MODEL.IDKL.REVERSAL_RAMP", "9", "MODEL.IDKL.CONFUSER", "rolled"], "a rolled confuser reverses nothing"),
         (["INPUT.AFFINE.ENABLED", "True"], "INPUT.AFFINE.ENABLED True is not possible"),
         (["MODEL.BACKBONE.NORM", "syncBN"], "MODEL.BACKBONE.NORM syncBN: set it BN, which several processes"),
@@ -135,7 +137,9 @@ def test_missing_config_file() -> None:
 
 def test_a_run_folder_with_its_log_config_and_seed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     args = arguments("OUTPUT_DIR", str(tmp_path / "a" / "run"), "SEED", "9")
-    start_run(load_config(args), args)
+    cfg = load_config(args)
+    start_run(cfg, args)
+    write_config(cfg)
     logging.getLogger("datasets_ext").info("hello")
     drawn = torch.rand(1)
     torch.manual_seed(9)

@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from datasets_ext import UserError
 from idkl.engine import Trainer, load_config
+from idkl.engine.provenance import differences, read_sessions
 from idkl.evaluation.results import ROW_KEYS, read_results
 from tests.runs import BASELINE, records, train, weights
 from tests.small import CONFIGS, SMALL
@@ -34,10 +35,28 @@ def finished(tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Path:
 def test_the_run_folder(finished: Path) -> None:
     names = {path.name for path in finished.iterdir()}
     assert names >= {"config.yaml", "log.txt", "metrics.json", "results.json", "results_untrained.json"}
-    assert names >= {"model_final.pth", "model_best.pth", "model_0001.pth", "last_checkpoint"}
-    assert "model_0000.pth" not in names  # SOLVER.CHECKPOINT_KEEP is 1
+    assert names >= {"model_final.pth", "model_best.pth", "model_0000.pth", "model_0001.pth", "last_checkpoint"}
     assert any(name.startswith("events.out.tfevents") for name in names)
     assert not [name for name in names if name.endswith(".tmp")]
+
+
+def test_the_run_says_where_its_results_come_from(finished: Path) -> None:
+    (session,) = read_sessions(finished / "provenance.json")
+    assert (session["kind"], session["epochs_done"], session["config"]["SEED"]) == ("training", 0, 4)
+    assert set(session["results"]) - {"results_best.json"} == {"results.json", "results_untrained.json"}
+    assert differences(finished, finished) == []
+
+
+def test_the_best_epoch_is_apart_from_the_last(finished: Path) -> None:
+    best = torch.load(finished / "model_final.pth", weights_only=True)["best"]
+    last = read_results(finished / "results.json")
+    assert best["epoch"] in (1, 2) and best["metric"] >= (last[0]["Rank-1"] + last[0]["mAP"]) / 2
+    path, log = finished / "results_best.json", (finished / "log.txt").read_text()
+    if best["epoch"] == 1:
+        assert read_results(path) == best["rows"] != last and "last epoch 3, not selected" in log
+        assert "best epoch 2, chosen on SYSU_MM01" in log and "selection on the test set" in log
+    else:
+        assert best["rows"] == last and not path.exists() and "best epoch" not in log
 
 
 def test_every_term_and_the_last_evaluation_are_recorded(finished: Path) -> None:
@@ -103,8 +122,10 @@ def test_a_stopped_run_goes_on_bit_by_bit(finished: Path, tmp_path: Path, monkey
     expected, resumed = weights(finished), weights(tmp_path)
     assert all(torch.equal(expected[name], resumed[name]) for name in expected)
     assert read_results(tmp_path / "results.json") == read_results(finished / "results.json")
-    best = [torch.load(folder / "model_final.pth", weights_only=True)["best_metric"] for folder in (finished, tmp_path)]
-    assert best[0] == best[1] > 0
+    ends = [torch.load(folder / "model_final.pth", weights_only=True) for folder in (finished, tmp_path)]
+    assert ends[0]["best"] == ends[1]["best"] and ends[0]["best"]["metric"] > 0
+    assert [session["epochs_done"] for session in read_sessions(tmp_path / "provenance.json")] == [0, 2]
+    assert [one.key for one in differences(finished, tmp_path) if one.matters] == ["epochs_done"]
 
 
 def test_a_finished_run_is_only_evaluated_again(
@@ -119,13 +140,6 @@ def test_a_finished_run_is_only_evaluated_again(
     assert all(torch.equal(before[name], value) for name, value in weights(tmp_path).items())
 
 
-def test_a_checkpoint_without_its_epoch_is_not_resumed(finished: Path, tmp_path: Path) -> None:
-    torch.save({"model": weights(finished)}, tmp_path / "other.pth")
-    (tmp_path / "last_checkpoint").write_text("other.pth")
-    with pytest.raises(UserError, match=r"other.pth does not say at which epoch it was saved"):
-        train(tmp_path, "--resume")
-
-
 def test_weights_to_start_from(finished: Path, tmp_path: Path) -> None:
     source = str(finished / "model_final.pth")
     train(tmp_path, "MODEL.WEIGHTS", source, "SOLVER.MAX_EPOCH", "1", "SOLVER.BASE_LR", "1e-12", "SEED", "4")
@@ -137,6 +151,8 @@ def test_eval_only_reproduces_the_last_table(finished: Path, tmp_path: Path) -> 
     train(tmp_path, "--eval-only", "MODEL.WEIGHTS", str(finished / "model_final.pth"))
     assert read_results(tmp_path / "results.json") == read_results(finished / "results.json")
     assert not (tmp_path / "config.yaml").exists()
+    found = differences(finished, tmp_path)
+    assert [one.key for one in found if one.matters] == ["checkpoint.sha256"]
 
 
 def test_flip_test_averages_two_passes(finished: Path, tmp_path: Path) -> None:

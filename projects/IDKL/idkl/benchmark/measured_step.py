@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -79,7 +79,8 @@ class MeasuredStep:
         self.model = Trainer.build_model(cfg)
         amp = cfg.SOLVER.AMP
         dtype = getattr(torch, amp.DTYPE) if amp.ENABLED else None
-        self._step = TrainStep(self.model, self._loader, Trainer.build_optimizer(cfg, self.model), dtype)
+        optimizer, looks = Trainer.build_optimizer(cfg, self.model), self.device.type == "cpu"
+        self._step = TrainStep(self.model, self._loader, optimizer, dtype, _refuse, looks)
         self._step.iter = 0
         self._storage = EventStorage()
         self._outputs: Any = None  # of the head, without their graph
@@ -125,6 +126,10 @@ class MeasuredStep:
         sum(self._criterion(outputs, batch["targets"], batch["modalities"]).values()).backward()
         synchronize(self.device)
         return time.perf_counter() - start
+
+
+def _refuse(iteration: int, names: Sequence[str], paths: Sequence[str]) -> None:
+    raise UserError(f"{', '.join(names)} became infinite or NaN at step {iteration}: lower SOLVER.BASE_LR")
 
 
 def count_memory_and_work(cfg: CfgNode) -> tuple[StepMemory, StepCounts] | None:

@@ -1,34 +1,31 @@
-"""Checkpoints: written whole or not at all, read safely, refused when they do not fit."""
+"""The checkpoints of a run: written whole or not at all, and the last good one is never lost."""
 
 from __future__ import annotations
 
-import errno
-import os
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-import torch
 from fastreid.utils.checkpoint import Checkpointer
-from torch import Tensor, nn
+from torch import nn
 
 from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
-from ..modeling.weights import read_torch_file
+from ..modeling.weights import DamagedFileError
+from .checkpoint_file import newest_sound, read_checkpoint, run_checkpoints, write_checkpoint
+from .load_weights import load_weights, start_from_weights
 from .trained_on import TRAINED_ON, TrainingData
 
-# The classifier weights of IDKL's and of fast-reid's head: their rows are the training identities.
-CLASSIFIERS = ("heads.shared.weight", "heads.weight")
-# Others that tell a size: the purifier's first mask layer, and the modality classifiers of three layers.
-MASK = "heads.purifier.mask_enhance.0.weight"
-MODALITY_CLASSIFIERS = ("heads.discriminators.4", "heads.confusers.4")
+POINTER = "last_checkpoint"
+# What a checkpoint must say for a run to go on from it.
+PROGRESS = ("epoch", "iteration", "iters_per_epoch", "seed", "random_states", "history", "written", "skipped", "best")
 
 
 class SafeCheckpointer(Checkpointer):
     """fast-reid's checkpointer with atomic files, safe reading, and no silent mismatch.
 
-    Files and the ``last_checkpoint`` pointer keep fast-reid's names and format; one entry more says what the model was
-    trained on.
+    Files and the ``last_checkpoint`` pointer keep fast-reid's names and format; besides the run's progress, an entry
+    more says what the model was trained on.
 
     Args:
         training: this run's data, and that of the checkpoint that it starts from as soon as one is loaded.
@@ -40,101 +37,101 @@ class SafeCheckpointer(Checkpointer):
         super().__init__(model, save_dir, save_to_disk=save_to_disk, **states)
         self._training = training
 
-    def save(self, name: str, **extra: Any) -> None:
-        """Write ``<save_dir>/<name>.pth`` with model, optimizer, schedulers and ``extra``, then point to it."""
+    def save(self, name: str, *, tag: bool = True, **extra: Any) -> None:
+        """Write ``<save_dir>/<name>.pth`` with model, optimizer, schedulers and ``extra``.
+
+        Args:
+            tag: point to it, as the one to go on from.
+        """
         if not self.save_to_disk:
             return
         states = {key: checkpointable.state_dict() for key, checkpointable in self.checkpointables.items()}
         path = Path(self.save_dir) / f"{name}.pth"
-        data = {"model": self.model.state_dict(), **states, **extra, TRAINED_ON: self._training.entries}
-        write_atomically(path, lambda file: _save(data, file))
+        write_checkpoint(
+            path, {"model": self.model.state_dict(), **states, **extra, TRAINED_ON: self._training.entries}
+        )
         self.logger.info("Saved checkpoint %s", path)
-        self.tag_last_checkpoint(path.name)
+        if tag:
+            self.tag_last_checkpoint(path.name)
 
     def tag_last_checkpoint(self, last_filename_basename: str) -> None:
-        pointer = Path(self.save_dir) / "last_checkpoint"
+        pointer = Path(self.save_dir) / POINTER
         write_atomically(pointer, lambda file: file.write(last_filename_basename.encode()))
 
+    def has_checkpoint(self) -> bool:
+        return has_run(Path(self.save_dir))
+
     def get_checkpoint_file(self) -> str:
-        pointer = Path(self.save_dir) / "last_checkpoint"
-        name = pointer.read_text(encoding="utf-8").strip()
-        if not name:
-            raise UserError(f"{pointer} is empty: write the name of a checkpoint of that folder into it, or delete it")
-        return os.path.join(self.save_dir, name)
+        """The checkpoint that the pointer names, or, where that is gone, the newest sound one.
 
-    def load(self, path: str, checkpointables: list[str] | None = None) -> dict[str, Any]:
-        if path and not os.path.isfile(path):
-            raise UserError(f"checkpoint {path} is missing: check MODEL.WEIGHTS, or last_checkpoint in the run folder")
+        Raises:
+            UserError: there is none.
+        """
+        folder = Path(self.save_dir)
+        pointer = folder / POINTER
+        name = pointer.read_text(encoding="utf-8", errors="replace").strip() if pointer.is_file() else ""
+        if name and "\0" not in name and Path(name).name == name and (folder / name).is_file():
+            return str(folder / name)
+        sound = newest_sound(folder)
+        if sound is None:
+            raise UserError(
+                f"{pointer} names no checkpoint of that folder, and it holds no sound one to go on from: choose "
+                "another OUTPUT_DIR to begin anew"
+            )
+        path, iteration = sound
+        self.logger.warning("%s names no checkpoint of that folder: taking %s, iteration %d", pointer, path, iteration)
+        return str(path)
+
+    def resume(self) -> dict[str, Any]:
+        """Load model, optimizer and schedules from the run folder's last checkpoint.
+
+        Returns:
+            Where the run was: the entries of :data:`PROGRESS`.
+
+        Raises:
+            UserError: the checkpoint is damaged (then another one that is sound is named), does not fit, or is not one
+                to go on from.
+        """
+        path = self.get_checkpoint_file()
         try:
-            return super().load(path, checkpointables)
-        except (KeyError, ValueError) as error:  # states of another optimizer or scheduler
-            raise UserError(f"checkpoint {path} does not fit this run's optimizer or schedule ({error})") from None
+            checkpoint = read_checkpoint(path)
+        except DamagedFileError as error:
+            raise UserError(f"{error}{_offer(Path(path))}") from None
+        if unknown := [key for key in (*PROGRESS, *self.checkpointables) if key not in checkpoint]:
+            raise UserError(
+                f"checkpoint {path} does not say how far its run was (no {', '.join(unknown)}): start from its weights "
+                "with MODEL.WEIGHTS in a new OUTPUT_DIR instead"
+            )
+        self._training.start_from(checkpoint, path)
+        load_weights(self.model, checkpoint["model"])
+        for key, checkpointable in self.checkpointables.items():
+            try:
+                checkpointable.load_state_dict(checkpoint[key])
+            except (KeyError, ValueError, AttributeError, TypeError, IndexError) as error:  # of another kind
+                raise UserError(f"checkpoint {path} does not fit this run's {key} ({error})") from None
+        self.logger.info("Loaded checkpoint %s", path)
+        return {key: checkpoint[key] for key in PROGRESS}
 
-    def _load_file(self, f: str) -> dict[str, Any]:
-        checkpoint = read_checkpoint(f)
-        self._training.start_from(checkpoint, f)
-        return checkpoint
+    def start_from(self, path: str) -> None:
+        """Begin a run with the weights of a checkpoint of any run or program; "": none.
 
-    def _load_model(self, checkpoint: dict[str, Any]) -> None:
-        load_weights(self.model, checkpoint.pop("model"))
-
-
-def _save(data: dict[str, Any], file: BinaryIO) -> None:
-    try:
-        torch.save(data, file)
-    except RuntimeError as error:  # so torch reports a full disk
-        raise OSError(errno.EIO, str(error).splitlines()[0]) from error
-
-
-def read_checkpoint(path: str) -> dict[str, Any]:
-    """Read a checkpoint as a dict with ``"model"``, a state dict; a bare state dict is taken as one.
-
-    Nothing but tensors and plain values is unpickled.
-
-    Raises:
-        UserError: the file is missing, truncated or no checkpoint.
-    """
-    checkpoint = read_torch_file(path, "checkpoint")
-    if isinstance(checkpoint, dict) and "model" not in checkpoint:
-        checkpoint = {"model": checkpoint}
-    weights = checkpoint["model"] if isinstance(checkpoint, dict) else None
-    if not isinstance(weights, dict) or not weights or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise UserError(f"checkpoint {path} holds no state dict of tensors under 'model': take another one")
-    checkpoint["model"] = {name.removeprefix("module."): value for name, value in weights.items()}
-    return checkpoint
+        Raises:
+            UserError: it is missing, damaged, trained on another split, or its backbone does not fit.
+        """
+        if path:
+            checkpoint = read_checkpoint(path)
+            self._training.start_from(checkpoint, path)
+            start_from_weights(self.model, checkpoint["model"], path)
 
 
-def load_weights(model: nn.Module, weights: dict[str, Tensor]) -> None:
-    """Load a state dict that must fit the model name by name and shape by shape.
-
-    Raises:
-        UserError: says how many parameters are missing, unknown or of another shape, and names the first.
-    """
-    own = model.state_dict()
-    missing = sorted(own.keys() - weights.keys())
-    unknown = sorted(weights.keys() - own.keys())
-    odd = sorted(name for name in own.keys() & weights.keys() if own[name].shape != weights[name].shape)
-    if missing or unknown or odd:
-        raise UserError(
-            f"the checkpoint does not fit the model: {len(missing)} parameters missing, {len(unknown)} unknown, "
-            f"{len(odd)} of another shape (first: {[*missing, *odd, *unknown][0]}); use the config it was trained with"
-        )
-    model.load_state_dict(weights)
+def has_run(folder: Path) -> bool:
+    """Whether a folder holds a run that can be gone on with."""
+    return (folder / POINTER).exists() or bool(run_checkpoints(folder))
 
 
-def count_classes(weights: dict[str, Tensor]) -> int:
-    """Training identities of a checkpoint: the rows of its classifier; 0 when it has none of a known name."""
-    return next((len(weights[name]) for name in CLASSIFIERS if name in weights), 0)
-
-
-def sizes_of(weights: dict[str, Tensor]) -> list[Any]:
-    """The sizes that a checkpoint decides by itself, whatever the config says: KEY, VALUE, KEY, VALUE, ..."""
-    sizes: list[Any] = ["MODEL.HEADS.NUM_CLASSES", count_classes(weights)]
-    if MASK in weights:
-        hidden, channels = weights[MASK].shape[:2]
-        sizes += ["MODEL.IDKL.PURIFIER_REDUCTION", channels // hidden]
-    for classifiers in MODALITY_CLASSIFIERS:
-        if f"{classifiers}.fc1.weight" in weights and f"{classifiers}.fc2.weight" in weights:
-            layers = tuple(len(weights[f"{classifiers}.{layer}.weight"]) for layer in ("fc1", "fc2"))
-            sizes += ["MODEL.IDKL.MODALITY.HIDDEN", layers]
-    return sizes
+def _offer(damaged: Path) -> str:
+    sound = newest_sound(damaged.parent)
+    if sound is None:
+        return ""
+    path, iteration = sound
+    return f"; {path} is sound: delete {damaged.name}, and --resume goes on from there, at iteration {iteration}"

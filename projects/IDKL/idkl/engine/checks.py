@@ -31,6 +31,14 @@ POSITIVE = (
     "MODEL.BACKBONE.CHUNKS",
     "MODEL.IDKL.AFFINITY.TEMPERATURE",
 )
+NOT_NEGATIVE = (
+    "DATALOADER.NUM_WORKERS",
+    "DATALOADER.TIMEOUT",
+    "SOLVER.CHECKPOINT_ITERS",
+    "SOLVER.NONFINITE_SKIPS",
+    "INPUT.CHANNEL_EXCHANGE",
+    "MODEL.IDKL.REVERSAL_RAMP",
+)
 
 
 def check_config(cfg: CfgNode) -> None:
@@ -39,6 +47,7 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         UserError: names the key, the value and what can stand there.
     """
+    check_given(cfg)
     _check_registry("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY)
     _check_registry("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY)
     _check_registry("MODEL.HEADS.NAME", cfg.MODEL.HEADS.NAME, REID_HEADS_REGISTRY)
@@ -50,12 +59,11 @@ def check_config(cfg: CfgNode) -> None:
     for key in POSITIVE:
         if _value(cfg, key) <= 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
-    if cfg.DATALOADER.NUM_WORKERS < 0:
-        raise UserError(f"DATALOADER.NUM_WORKERS is {cfg.DATALOADER.NUM_WORKERS}: give 0 or more")
-    if not 0 <= cfg.INPUT.CHANNEL_EXCHANGE <= 1:
+    for key in NOT_NEGATIVE:
+        if _value(cfg, key) < 0:
+            raise UserError(f"{key} is {_value(cfg, key)}: give 0 or more")
+    if cfg.INPUT.CHANNEL_EXCHANGE > 1:
         raise UserError(f"INPUT.CHANNEL_EXCHANGE is {cfg.INPUT.CHANNEL_EXCHANGE}: give a share from 0 to 1")
-    if cfg.MODEL.IDKL.REVERSAL_RAMP < 0:
-        raise UserError(f"MODEL.IDKL.REVERSAL_RAMP is {cfg.MODEL.IDKL.REVERSAL_RAMP}: give epochs, or 0 for none")
     if cfg.MODEL.IDKL.REVERSAL_RAMP > 0 and cfg.MODEL.IDKL.CONFUSER != "reversal":
         raise UserError(f"MODEL.IDKL.REVERSAL_RAMP: a {cfg.MODEL.IDKL.CONFUSER} confuser reverses nothing; set it to 0")
     _check_choice("SOLVER.SCHED", cfg.SOLVER.SCHED, ("MultiStepLR", "CosineAnnealingLR"))
@@ -65,6 +73,15 @@ def check_config(cfg: CfgNode) -> None:
     evaluation_methods(cfg)
     _check_memory(cfg)
     _check_unsupported(cfg)
+
+
+def check_given(cfg: CfgNode, parents: str = "") -> None:
+    """Refuse keys without a value, such as a line ``BASE_LR:`` in a config file; yacs takes that for any key."""
+    for name, value in cfg.items():
+        if value is None:
+            raise UserError(f"{parents}{name} has no value: give one, or leave the line out")
+        if isinstance(value, CfgNode):
+            check_given(value, f"{parents}{name}.")
 
 
 def evaluation_methods(cfg: CfgNode) -> tuple[ReRanking | None, QueryExpansion | None]:

@@ -54,12 +54,17 @@ def run_in_group(run: Run, args: argparse.Namespace, device: str, place: Place, 
     Raises:
         UserError: of ``run``, with the process's number unless it is the main one.
         LostProcessError: another process has ended.
+        SystemExit: of ``run``, when it was asked to stop.
     """
     name = f"process {place.rank}: " if place.rank else ""
+    stopped: SystemExit | None = None
     _quieten(place.rank)
     try:
         _join(device, place, store)
-        run(args)
+        try:
+            run(args)
+        except SystemExit as error:  # in all processes, after the same step
+            stopped = error
         comm.synchronize()  # the main process may still write
     except UserError as error:
         raise UserError(f"{name}{error}") from None
@@ -71,6 +76,8 @@ def run_in_group(run: Run, args: argparse.Namespace, device: str, place: Place, 
             "--resume"
         ) from None
     dist.destroy_process_group()
+    if stopped is not None:
+        raise stopped
 
 
 def is_lost_process(error: BaseException | None) -> bool:

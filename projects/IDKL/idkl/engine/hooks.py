@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import tqdm
 from fastreid.engine import hooks
 from fastreid.engine.train_loop import HookBase
+from fastreid.utils.events import EventWriter
 from torch import nn
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -24,65 +24,85 @@ class EvalHook(hooks.EvalHook):
 
     fast-reid evaluates a last epoch that the period misses only after the writers wrote and the final checkpoint was
     saved, and does so even when that epoch failed.
+
+    Args:
+        evaluate: what is run; it changes no state of the training.
+        before: the same before the first step; None: not.
+        interruptible: a context in which a request to stop may end it.
     """
 
-    def __init__(self, period: int, evaluate: Callable[[], dict[str, Any]], before: Callable[[], Any] | None) -> None:
+    def __init__(
+        self,
+        period: int,
+        evaluate: Callable[[], dict[str, Any]],
+        before: Callable[[], Any] | None,
+        interruptible: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         super().__init__(period, evaluate)
         self._before = before
+        self._interruptible = interruptible
 
     def before_train(self) -> None:
-        if self._before is not None and self.trainer.start_epoch == 0:
-            self._before()
+        if self._before is not None and self.trainer.start_iter == 0:
+            with self._interruptible():
+                self._before()
 
     def after_epoch(self) -> None:
         done = self.trainer.epoch + 1
         if done % self._period == 0 or done == self.trainer.max_epoch:
-            self._do_eval()
+            with self._interruptible():
+                self._do_eval()
 
     def after_train(self) -> None:
         pass
 
 
-class CheckpointHook(hooks.PeriodicCheckpointer):
-    """Saves every ``period`` epochs and at the end; keeps the newest ``keep`` periodic files, the best and the final.
+class WriterHook(HookBase):
+    """Writes every ``period`` steps and once an epoch, after the evaluation, which then is always recorded.
 
-    The best is judged on a fresh evaluation only, and the value to beat is saved with every checkpoint.
+    Args:
+        build: the writers, which begin after the given iteration.
+
+    Attributes:
+        written: the last iteration written.
     """
 
-    def __init__(self, checkpointer: Any, period: int, keep: int) -> None:
-        super().__init__(checkpointer, period)
-        self.best_metric = -1.0
-        self._keep = keep
+    def __init__(self, build: Callable[[int], list[EventWriter]], period: int) -> None:
+        self._build = build
+        self._period = period
+        self._writers: list[EventWriter] = []
+        self.written = -1
 
-    def after_epoch(self) -> None:
-        epoch, storage = self.trainer.epoch, self.trainer.storage
-        metric, iteration = storage.latest().get(self.metric_name, (-1.0, -1))
-        is_best = iteration == storage.iter and metric > self.best_metric
-        if is_best:
-            self.best_metric = metric
-        extra = {"epoch": epoch, "metric": metric, "best_metric": self.best_metric}
-        if is_best:
-            self.checkpointer.save("model_best", **extra)
-        if epoch + 1 == self.max_epoch:
-            self.checkpointer.save("model_final", **extra)
-        elif (epoch + 1) % self.period == 0:
-            self.checkpointer.save(f"model_{epoch:04d}", **extra)
-        self._forget_old()
-
-    def _forget_old(self) -> None:
-        periodic = sorted(Path(self.checkpointer.save_dir).glob("model_[0-9]*.pth"))
-        for path in periodic[: -self._keep]:
-            path.unlink()
-
-
-class WriterHook(hooks.PeriodicWriter):
-    """Writes every ``period`` steps and once an epoch, after the evaluation, which then is always recorded."""
+    def before_train(self) -> None:
+        self._writers = self._build(self.written)
 
     def after_step(self) -> None:
         step = self.trainer.iter + 1
         if step % self._period == 0 and step % self.trainer.iters_per_epoch != 0:
-            for writer in self._writers:
-                writer.write()
+            self._write()
+
+    def after_epoch(self) -> None:
+        self._write()
+
+    def _write(self) -> None:
+        for writer in self._writers:
+            writer.write()
+        self.written = self.trainer.storage.iter
+
+    def after_train(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+class LayerFreeze(hooks.LayerFreeze):
+    """fast-reid's, but the layers stay frozen after an evaluation, which puts all of a model into training again."""
+
+    def before_step(self) -> None:
+        if self.is_frozen and self.trainer.iter < self.freeze_iters:
+            for name, module in self.model.named_children():
+                if name in self.freeze_layers:
+                    module.eval()
+        super().before_step()
 
 
 class ReversalRamp(HookBase):
@@ -109,8 +129,10 @@ class ReversalRamp(HookBase):
 class ProgressBar(HookBase):
     """A progress bar over all steps with the loss, when the output is a terminal."""
 
-    def before_train(self) -> None:
+    def __init__(self) -> None:
         self._stack = ExitStack()
+
+    def before_train(self) -> None:
         self._bar = tqdm.tqdm(
             total=self.trainer.max_iter,
             initial=self.trainer.start_iter,

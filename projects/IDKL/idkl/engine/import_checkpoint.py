@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from fastreid.config import CfgNode
 from fastreid.modeling.meta_arch import build_model
 from torch import Tensor, nn
 
 from datasets_ext.errors import UserError
-from datasets_ext.files import write_atomically
 
-from .checkpoint import load_weights, read_checkpoint, sizes_of
+from .checkpoint_file import read_checkpoint, write_checkpoint
+from .load_weights import load_weights, sizes_of
 from .released_layout import Placed, place, rename, their_name
 
 
@@ -42,7 +41,7 @@ def import_checkpoint(cfg: CfgNode, source: str, target: Path) -> list[Placed]:
             "the whole network, and a config of configs/released"
         )
     load_weights(model, renamed)
-    write_atomically(target, lambda file: torch.save({"model": renamed}, file))
+    write_checkpoint(target, {"model": renamed})
     return placed
 
 

@@ -23,11 +23,9 @@ def start_logging(output_dir: str, rank: int) -> None:
         for handler in logger.handlers:
             if getattr(handler, "stream", None) is sys.stdout:
                 handler.setLevel(logging.INFO)
-    # The trainer logs every exception with its traceback; a user's mistake, and that another process is gone, is said
-    # once, in one line, by the program.
-    logging.getLogger("fastreid.engine.train_loop").addFilter(_is_defect)
 
 
-def _is_defect(record: logging.LogRecord) -> bool:
-    error = record.exc_info[1] if record.exc_info else None
+def is_defect(error: BaseException) -> bool:
+    """Whether an exception is a defect of the program, whose traceback the log needs. A user's mistake, and that
+    another process is gone, is said once, in one line, by the program."""
     return not (isinstance(error, UserError) or is_lost_process(error))

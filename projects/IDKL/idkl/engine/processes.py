@@ -9,7 +9,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from multiprocessing.connection import Connection
@@ -19,6 +20,7 @@ from typing import Any
 from datasets_ext.errors import UserError
 
 from .group import LostProcessError
+from .stopping import STOPPED, on_signals
 
 PERIOD = 0.2  # seconds between two looks at the processes
 PATIENCE = 5.0  # seconds that a process which has lost another waits for that one's own message
@@ -59,14 +61,20 @@ def run_processes(target: Callable[..., None], arguments: Sequence[tuple[Any, ..
     Raises:
         UserError: the mistake that a process raised, or that one was killed.
         DefectError: a process raised anything else.
+        SystemExit: with status :data:`~.stopping.STOPPED`, when all stopped as this process was asked to.
     """
     children = _start(target, arguments, first_rank)
     try:
-        failure = _wait(children)
+        with _passed_on(children) as received:
+            failure = _wait(children)
     finally:
         _end(children)
     if failure is None:
+        if any(child.process.exitcode == STOPPED for child in children):
+            raise SystemExit(STOPPED)
         return
+    if received and failure.kind == Kind.KILLED:  # before it could be asked to stop
+        raise KeyboardInterrupt
     if failure.kind == Kind.DEFECT:
         raise DefectError(f"process {failure.rank} failed\n{failure.text}")
     raise UserError(failure.text)
@@ -89,15 +97,18 @@ class _Child:
                 return Failure(kind, self._rank, text)
         except EOFError:
             pass
-        return Failure(Kind.KILLED, self._rank, _describe(self._rank, status)) if status else None
+        if status is None or status in (0, STOPPED):
+            return None
+        return Failure(Kind.KILLED, self._rank, _describe(self._rank, status))
 
 
 def _start(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]], first_rank: int) -> list[_Child]:
     context = multiprocessing.get_context("spawn")  # a fork would copy threads and a GPU's state half
     method = multiprocessing.get_start_method()
     children = []
-    # Ctrl-C reaches all processes of a terminal: those started now ignore it, and this one ends them.
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a hang-up reach all processes of a terminal: those started now ignore them, and this one asks them to
+    # stop.
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGHUP)}
     try:
         for rank, one in enumerate(arguments, first_rank):
             reports, sender = context.Pipe(duplex=False)
@@ -106,8 +117,26 @@ def _start(target: Callable[..., None], arguments: Sequence[tuple[Any, ...]], fi
             sender.close()
             children.append(_Child(process, reports, rank))
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
     return children
+
+
+@contextmanager
+def _passed_on(children: Sequence[_Child]) -> Iterator[list[int]]:
+    """Ask the processes to stop when this one is asked to; a second signal ends them. Gives the signals received."""
+    received: list[int] = []
+
+    def ask(number: int) -> None:
+        received.append(number)
+        for child in children:
+            child.process.terminate()
+
+    def end(number: int) -> None:
+        raise KeyboardInterrupt
+
+    with on_signals(ask, end):
+        yield received
 
 
 def _wait(children: Sequence[_Child]) -> Failure | None:

@@ -22,6 +22,7 @@ from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
 from ..config import add_idkl_config
+from .checkpoint import has_run
 from .checks import check_config
 from .logs import start_logging
 
@@ -63,7 +64,7 @@ def merge_config(path: str, overrides: list[str]) -> CfgNode:
 
 
 def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
-    """Make the run folder, start the logs, write ``config.yaml`` and seed every generator.
+    """Make the run folder, start the logs and seed every generator.
 
     Raises:
         UserError: the folder cannot be written, or holds another run that ``--resume`` does not ask for.
@@ -72,7 +73,7 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     training = not args.eval_only
     if comm.is_main_process():
         make_folder(folder)
-        if training and not args.resume and (folder / "last_checkpoint").exists():
+        if training and not args.resume and has_run(folder):
             raise UserError(
                 f"{folder} holds a run already: add --resume to go on with it, or choose another OUTPUT_DIR"
             )
@@ -84,12 +85,20 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
     logger.debug("Arguments: %s", args)
     logger.debug("Config:\n%s", cfg)
     logger.info("Run folder %s, device %s, seed %d", folder, cfg.MODEL.DEVICE, cfg.SEED)
-    if training and comm.is_main_process():
-        write_atomically(folder / "config.yaml", lambda file: file.write(cfg.dump().encode()))
     seed_all_rng(cfg.SEED + comm.get_rank())
     if training:
-        torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK
+        torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not cfg.DETERMINISTIC
+    if cfg.DETERMINISTIC:
+        os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when the GPU is first used
+        torch.use_deterministic_algorithms(True, warn_only=True)
     set_precision(cfg)
+
+
+def write_config(cfg: CfgNode) -> None:
+    """Write ``config.yaml``, once nothing can refuse the run any more."""
+    if comm.is_main_process():
+        path = Path(cfg.OUTPUT_DIR) / "config.yaml"
+        write_atomically(path, lambda file: file.write(cfg.dump().encode()))
 
 
 def set_precision(cfg: CfgNode) -> None:

@@ -14,9 +14,9 @@ import yaml
 from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
+from ..evaluation.results import RESULTS
 from .setup import make_folder
 from .sweep_plan import Run, Sweep, flatten_nested
-from .trainer import RESULTS
 
 PLAN = "sweep.json"
 LOCK = "sweep.lock"

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 
 from datasets_ext.errors import UserError
 
-from ..evaluation.results import read_results
+from ..evaluation.results import RESULTS, read_results
 from .setup import make_folder
 from .sweep_plan import Run
-from .trainer import RESULTS
 
 OUTPUT = "output.txt"
 POLL_SECONDS = 0.2

@@ -12,9 +12,17 @@ from tabulate import tabulate
 
 from datasets_ext.files import write_atomically
 
-from ..evaluation.results import LABELS, METRICS, Row, label_text, read_results, shared_labels, varying_labels
+from ..evaluation.results import (
+    LABELS,
+    METRICS,
+    RESULTS,
+    Row,
+    label_text,
+    read_results,
+    shared_labels,
+    varying_labels,
+)
 from .sweep_plan import Run, Sweep, short_names
-from .trainer import RESULTS
 
 SWEEP_RESULTS = "sweep_results.json"
 # Repetitions of one experiment: the summary is over them, and a group of its own for every value of another key.

@@ -11,7 +11,6 @@ from typing import Any
 import torch
 from fastreid.config import CfgNode
 from fastreid.engine import hooks
-from fastreid.engine.defaults import DefaultTrainer
 from fastreid.engine.train_loop import HookBase
 from fastreid.evaluation import inference_on_dataset
 from fastreid.modeling.meta_arch import build_model
@@ -25,26 +24,30 @@ from datasets_ext.errors import UserError
 from datasets_ext.loaders import build_test_loader, build_train_loader
 
 from ..evaluation.evaluator import CrossModalityEvaluator, FlipTest
-from ..evaluation.results import Row, format_table, write_results
+from ..evaluation.results import RESULTS, Row, format_table
 from ..modeling.pretrained import load_pretrained
 from .checkpoint import SafeCheckpointer
+from .checkpoint_hook import CheckpointHook
 from .checks import evaluation_methods
 from .data_parallel import data_parallel
-from .hooks import CheckpointHook, EvalHook, ProgressBar, ReversalRamp, WriterHook
+from .hooks import EvalHook, LayerFreeze, ProgressBar, ReversalRamp, WriterHook
+from .nonfinite import NonFiniteGuard
 from .optimizer import LRScheduler, build_optimizer
+from .provenance import keep_results
+from .resumable import ResumableTrainer
+from .selection import BestEpoch
 from .train_step import TrainStep
 from .trained_on import TrainingData
 from .writers import LogWriter
 
 logger = logging.getLogger(__name__)
 
-RESULTS = "results.json"
 UNTRAINED_RESULTS = "results_untrained.json"
 
 Evaluation = tuple[DeviceLoader, CrossModalityEvaluator]
 
 
-class Trainer(DefaultTrainer):
+class Trainer(ResumableTrainer):
     """fast-reid's default trainer for visible-infrared data.
 
     The constructor stands in for fast-reid's, which needs a GPU (loader, DDP, AMP), fixes the epoch's length before
@@ -55,7 +58,7 @@ class Trainer(DefaultTrainer):
     """
 
     def __init__(self, cfg: CfgNode) -> None:
-        super(DefaultTrainer, self).__init__()
+        super().__init__(cfg)
         data_loader, self.iters_per_epoch = self.build_train_loader(cfg)
         identities = data_loader.dataset.num_classes
         if cfg.MODEL.HEADS.NUM_CLASSES not in (0, identities):
@@ -70,8 +73,13 @@ class Trainer(DefaultTrainer):
         if comm.get_world_size() > 1:
             model = data_parallel(cfg, model)
         amp = cfg.SOLVER.AMP
-        self._trainer = TrainStep(model, data_loader, optimizer, getattr(torch, amp.DTYPE) if amp.ENABLED else None)
+        self.guard = NonFiniteGuard(Path(cfg.OUTPUT_DIR), self.iters_per_epoch, cfg.SOLVER.NONFINITE_SKIPS)
+        # A CPU is not made to wait by a look at a value, and a step can be skipped only before it is taken.
+        looks = data_loader.device.type == "cpu" or self.guard.max_skips > 0
+        dtype = getattr(torch, amp.DTYPE) if amp.ENABLED else None
+        self._trainer = TrainStep(model, data_loader, optimizer, dtype, self.guard.handle, looks)
         self.scheduler = self.build_lr_scheduler(cfg, optimizer, self.iters_per_epoch)
+        self.best = BestEpoch(cfg.DATASETS.TESTS[0])
         states = {"optimizer": optimizer, **self.scheduler}
         if self.grad_scaler is not None:
             states["grad_scaler"] = self.grad_scaler
@@ -82,86 +90,67 @@ class Trainer(DefaultTrainer):
             save_to_disk=comm.is_main_process(),
             **states,
         )
-        self.start_epoch = 0
         self.max_epoch = cfg.SOLVER.MAX_EPOCH
         self.max_iter = self.max_epoch * self.iters_per_epoch
         self.warmup_iters = cfg.SOLVER.WARMUP_ITERS
         self.delay_epochs = cfg.SOLVER.DELAY_EPOCHS
         self.cfg = cfg
-        self.untrained_rows: list[Row] = []
-        self._checkpoint_hook = CheckpointHook(
-            self.checkpointer, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_KEEP
+        self.writer_hook = WriterHook(self.build_writers, cfg.SOLVER.LOG_PERIOD)
+        self.checkpoint_hook = CheckpointHook(
+            self.checkpointer,
+            self.run_state,
+            cfg.SOLVER.CHECKPOINT_PERIOD,
+            cfg.SOLVER.CHECKPOINT_ITERS,
+            cfg.SOLVER.CHECKPOINT_KEEP,
         )
         self.register_hooks(self.build_hooks())
 
-    def resume_or_load(self, resume: bool = True) -> None:
-        """Go on from the run folder's last checkpoint if ``resume`` and there is one, else load ``MODEL.WEIGHTS``."""
-        extra = self.checkpointer.resume_or_load(self.cfg.MODEL.WEIGHTS, resume=resume)
-        if resume and self.checkpointer.has_checkpoint():
-            if not {"epoch", "best_metric"} <= extra.keys():
-                raise UserError(
-                    f"checkpoint {self.checkpointer.get_checkpoint_file()} does not say at which epoch it was saved: "
-                    "start from its weights with MODEL.WEIGHTS in a new OUTPUT_DIR instead"
-                )
-            self.start_epoch = extra["epoch"] + 1
-            self._checkpoint_hook.best_metric = extra["best_metric"]
-            self.data_loader.batch_sampler.start_at(self.start_epoch)
-            logger.info("Going on at epoch %d of %d", self.start_epoch + 1, self.max_epoch)
-
     def build_hooks(self) -> list[HookBase]:
         cfg = self.cfg
-        built: list[HookBase] = [hooks.IterationTimer(), LRScheduler(self.optimizer, self.scheduler)]
+        built: list[HookBase] = [hooks.IterationTimer()]
         if cfg.MODEL.IDKL.REVERSAL_RAMP > 0:
             built.append(ReversalRamp(self.model, cfg.MODEL.IDKL.REVERSAL_RAMP))
         if cfg.TEST.PRECISE_BN.ENABLED:
             built.append(hooks.PreciseBN(self.model, self._precise_bn_loader(), cfg.TEST.PRECISE_BN.NUM_ITER))
         if len(cfg.MODEL.FREEZE_LAYERS) > 0 and cfg.SOLVER.FREEZE_ITERS > 0:
-            built.append(hooks.LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
+            built.append(LayerFreeze(self.model, cfg.MODEL.FREEZE_LAYERS, cfg.SOLVER.FREEZE_ITERS))
         before = self._evaluate_untrained if cfg.TEST.EVAL_START else None
-        built.append(EvalHook(cfg.TEST.EVAL_PERIOD, self._evaluate_and_keep, before))
-        if comm.is_main_process():
-            built += [self._checkpoint_hook, WriterHook(self.build_writers(), cfg.SOLVER.LOG_PERIOD), ProgressBar()]
-        return built
-
-    def build_writers(self) -> list[EventWriter]:
-        folder = self.cfg.OUTPUT_DIR
-        return [
-            LogWriter(self.max_iter, self.iters_per_epoch, self.max_epoch),
-            JSONWriter(os.path.join(folder, "metrics.json")),
-            TensorboardXWriter(folder),
+        # A run that is stopped in an evaluation begins it anew: what changes a state stands behind it.
+        built += [
+            EvalHook(cfg.TEST.EVAL_PERIOD, self._evaluate_and_keep, before, self.stop_request.interruptible),
+            LRScheduler(self.optimizer, self.scheduler),
+            self.writer_hook,
+            self.checkpoint_hook,
         ]
+        return [*built, ProgressBar()] if comm.is_main_process() else built
 
-    def after_step(self) -> None:
-        done = self.iter + 1
-        if done % self.cfg.SOLVER.LOG_PERIOD == 0 or done % self.iters_per_epoch == 0:
-            self._trainer.write_metrics()
-        super().after_step()
-
-    def train(self) -> OrderedDict[str, Any]:
-        """Train to the last epoch.
-
-        Returns:
-            The last evaluation's results. A run that is finished already is only evaluated.
-        """
-        if self.start_epoch >= self.max_epoch:
-            logger.info("All %d epochs are done; raise SOLVER.MAX_EPOCH to train on", self.max_epoch)
-            return self._evaluate_and_keep()
-        return super().train()
+    def build_writers(self, written: int) -> list[EventWriter]:
+        """The writers of the main process, which go on after iteration ``written``."""
+        if not comm.is_main_process():
+            return []
+        folder = self.cfg.OUTPUT_DIR
+        records = JSONWriter(os.path.join(folder, "metrics.json"))
+        events = TensorboardXWriter(folder, purge_step=written + 1)
+        records._last_write = events._last_write = written
+        return [LogWriter(self.max_iter, self.iters_per_epoch, self.max_epoch), records, events]
 
     def _evaluate_and_keep(self) -> OrderedDict[str, Any]:
-        self._last_eval_results = self.test(self.cfg, self.model, self.evaluations)
-        return self._last_eval_results
+        results = self._last_eval_results = self.test(self.cfg, self.model, self.evaluations)
+        if comm.is_main_process():
+            judged = results if len(self.evaluations) == 1 else results[self.best.dataset]
+            self.best.update(self.epoch, collect_rows(self.evaluations), judged["metric"])
+        return results
 
     def _evaluate_untrained(self) -> None:
         results = self.evaluate(self.cfg, self.model, self.evaluations)
-        self.untrained_rows = collect_rows(self.evaluations)
         if comm.is_main_process():
+            rows = collect_rows(self.evaluations)
             self.storage.put_scalars(
                 **{f"untrained/{name}": value for result in results.values() for name, value in result.items()},
                 smoothing_hint=False,
             )
-            write_results(self.untrained_rows, Path(self.cfg.OUTPUT_DIR) / UNTRAINED_RESULTS)
-            logger.info("The network before its first step\n%s", format_table(self.untrained_rows))
+            keep_results(rows, Path(self.cfg.OUTPUT_DIR) / UNTRAINED_RESULTS)
+            logger.info("The network before its first step\n%s", format_table(rows))
 
     def _precise_bn_loader(self) -> DeviceLoader:
         cfg = self.cfg.clone()
@@ -231,7 +220,7 @@ class Trainer(DefaultTrainer):
         results = cls.evaluate(cfg, model, evaluations)
         if comm.is_main_process():
             rows = collect_rows(evaluations)
-            write_results(rows, Path(cfg.OUTPUT_DIR) / RESULTS)
+            keep_results(rows, Path(cfg.OUTPUT_DIR) / RESULTS)
             logger.info("Results\n%s", format_table(rows))
         return next(iter(results.values())) if len(results) == 1 else results
 

@@ -38,7 +38,8 @@ class LogWriter(EventWriter):
         parts = [f"epoch {epoch}/{self._max_epoch} iter {done}/{self._max_iter}", *_values(storage)]
         latest = storage.latest()
         parts.append(f"lr {latest['lr'][0]:.2e}")
-        parts.append(f"{latest['images_per_second'][0]:.1f} images/s")
+        if "images_per_second" in latest:  # not where all steps so far were skipped
+            parts.append(f"{latest['images_per_second'][0]:.1f} images/s")
         if "time" in latest:
             seconds = storage.history("time").median(1000) * (self._max_iter - done)
             parts.append(f"eta {datetime.timedelta(seconds=int(seconds))}")

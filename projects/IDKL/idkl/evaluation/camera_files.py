@@ -64,7 +64,7 @@ def read_camera_files(files: Sequence[Path], folder: Path | None) -> tuple[NDArr
     left_out = set()
     for camera, file in zip(CAMERAS, files, strict=True):
         for pid, cell in enumerate(_read_cells(file), start=1):
-            if np.size(cell) == 0:
+            if cell.size == 0:
                 continue
             if identities is not None and pid not in identities:
                 left_out.add(pid)
@@ -90,7 +90,8 @@ def _test_identities(folder: Path) -> set[int] | None:
     if not matrix.is_file():
         return None
     values = read_variable(matrix, "id", "restore the file")
-    if values.dtype.kind not in "iuf" or values.size == 0:
+    whole = values.dtype != object and all(float(value).is_integer() and value > 0 for value in values.ravel())
+    if not whole or values.size == 0:
         raise UserError(f"{matrix}: id is {values.dtype}{list(values.shape)}, no identities; restore the file")
     return {int(value) for value in values.ravel()}
 
@@ -102,10 +103,9 @@ def _read_cells(path: Path) -> NDArray[Any]:
     return cells.ravel()
 
 
-def _check_cell(where: str, cell: Any, dimensions: int | None) -> NDArray[Any]:
-    if not isinstance(cell, np.ndarray) or cell.ndim != 2 or cell.dtype.kind != "f":
-        kind = f"{cell.dtype}{list(cell.shape)}" if isinstance(cell, np.ndarray) else type(cell).__name__
-        raise UserError(f"{where} is {kind}; save a matrix of single or double, a row an image")
+def _check_cell(where: str, cell: NDArray[Any], dimensions: int | None) -> NDArray[Any]:
+    if cell.ndim != 2 or cell.dtype.kind != "f":
+        raise UserError(f"{where} is {cell.dtype}{list(cell.shape)}; save a matrix of single or double, a row an image")
     if dimensions is not None and cell.shape[1] != dimensions:
         raise UserError(f"{where} has {cell.shape[1]} dimensions, an earlier one {dimensions}; save all of one model")
     return cell

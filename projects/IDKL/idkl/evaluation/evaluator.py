@@ -35,12 +35,14 @@ class FeatureCollector(DatasetEvaluator):
 
     Attributes:
         images: the images, paths relative to ``root``.
+        root: the dataset's folder.
     """
 
     def __init__(self, dataset: CrossModalityDataset, root: Path) -> None:
         paths = [str(Path(path).relative_to(root)) for path, _, _ in dataset.img_items]
         labels = np.array([(pid, camid) for _, pid, camid in dataset.img_items], dtype=np.int64)
         self.images = Images(paths, labels[:, 0], labels[:, 1])
+        self.root = root
         self.reset()
 
     def reset(self) -> None:
@@ -82,7 +84,9 @@ class CrossModalityEvaluator(FeatureCollector):
         reranking, expansion: None leaves their rows out.
 
     Attributes:
+        settings: of the protocol.
         rows: result rows of the last :meth:`evaluate`, as ``results.ROW_KEYS`` says; on the main process.
+        features: float32 [N, D], which those rows are of; on the main process.
 
     Raises:
         UserError: there is no protocol for the dataset, or its files are missing or do not fit.
@@ -98,10 +102,11 @@ class CrossModalityEvaluator(FeatureCollector):
         expansion: QueryExpansion | None = None,
     ) -> None:
         super().__init__(dataset, root)
-        self._settings = protocol_of(dataset_name).settings(self.images, root, gallery)
+        self.settings = protocol_of(dataset_name).settings(self.images, root, gallery)
         self._methods = reranking, expansion
-        check_sizes(self._settings, [method for method in self._methods if method is not None])
+        check_sizes(self.settings, [method for method in self._methods if method is not None])
         self.rows: list[Row] = []
+        self.features = torch.empty(0)
 
     def evaluate(self) -> OrderedDict[str, float]:
         """Score the collected features.
@@ -114,7 +119,8 @@ class CrossModalityEvaluator(FeatureCollector):
         features = self.gather()
         if features is None:
             return OrderedDict()
-        self.rows = evaluate(features, self.images, self._settings, *self._methods)
+        self.features = features
+        self.rows = evaluate(features, self.images, self.settings, *self._methods)
         results = OrderedDict((name, self.rows[0][name]) for name in METRICS)
         for row in self.rows[1:]:
             results.update((f"{row_name(row, self.rows)}/{name}", row[name]) for name in METRICS)

@@ -79,16 +79,19 @@ class Protocol:
 
     def builder(self, gallery: str | None) -> SettingsBuilder:
         """What builds the settings of a gallery rule; UserError for one that this protocol does not have."""
-        return self.galleries[self._rule(gallery)]
+        return self.galleries[self.rule(gallery)]
 
-    def check_folder(self, folder: Path | None, gallery: str | None = None) -> None:
-        """UserError if there is no such gallery rule, or it needs a split file and there is no ``folder``."""
-        needed = self.needs.get(self._rule(gallery))
-        if needed is not None:
-            split_file(folder, *needed)
+    def needed_file(self, folder: Path | None, gallery: str | None = None) -> Path | None:
+        """The split file that a gallery rule needs, None if it needs none.
 
-    def _rule(self, gallery: str | None) -> str | None:
-        """The rule's name as in ``galleries``."""
+        Raises:
+            UserError: there is no such rule, or it needs a file and there is no ``folder``.
+        """
+        needed = self.needs.get(self.rule(gallery))
+        return None if needed is None else split_file(folder, *needed)
+
+    def rule(self, gallery: str | None) -> str | None:
+        """A gallery rule's name as in ``galleries``, None being the default; UserError for one that is not there."""
         if gallery is None:
             return next(iter(self.galleries))
         if gallery not in self.galleries:

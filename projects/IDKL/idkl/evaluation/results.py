@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
 Row = dict[str, Any]
+
+RESULTS = "results.json"  # of a run folder: its last evaluation
 
 RANKS = (1, 5, 10, 20)
 METRICS = (*(f"Rank-{k}" for k in RANKS), "mAP", "mINP")
@@ -87,14 +89,40 @@ def read_results(path: str | Path) -> list[Row]:
         rows = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read results from {path}: {error.strerror}; give a results.json") from error
-    except ValueError as error:  # not JSON, or not text
+    except (ValueError, RecursionError) as error:  # not JSON, or not text
         raise UserError(f"{path} is not JSON ({error}); give a results.json written by this project") from error
     if not isinstance(rows, list):
         raise UserError(f"{path} is not a list of rows; give a results.json written by this project")
     for number, row in enumerate(rows):
         if not isinstance(row, dict) or set(row) != set(ROW_KEYS):
             raise UserError(f"{path}: row {number} does not have the keys {', '.join(ROW_KEYS)}; write the file again")
+        if wrong := _wrong_key(row):
+            raise UserError(f"{path}: row {number} has {str(row[wrong])[:40]!r} as {wrong}; write the file again")
     return rows
+
+
+def _wrong_key(row: Row) -> str | None:
+    """The first key of a row with something else than it must have; None if there is none."""
+
+    def numbers(values: Any, keys: Sequence[str], test: Callable[[Any], bool]) -> bool:
+        return isinstance(values, dict) and set(values) == set(keys) and all(map(test, values.values()))
+
+    tests = {
+        **dict.fromkeys(LABELS, lambda value: value is None or isinstance(value, str | int)),
+        "trials": lambda value: type(value) is int and value > 0,
+        **dict.fromkeys(METRICS, _is_percentage),
+        "std": lambda value: numbers(value, METRICS, _is_percentage),
+        "ci95": lambda value: numbers(value, INTERVALS, _is_interval),
+    }
+    return next((key for key, test in tests.items() if not test(row[key])), None)
+
+
+def _is_percentage(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 100  # False for NaN
+
+
+def _is_interval(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(map(_is_percentage, value))
 
 
 def label_text(key: str, value: Any) -> str:

@@ -32,7 +32,7 @@ def load_pretrained(resnet: nn.Module, backbone: CfgNode) -> None:
     Raises:
         UserError: the file is missing, not reachable, unreadable or of another network.
     """
-    path = Path(backbone.PRETRAIN_PATH) if backbone.PRETRAIN_PATH else _cached(_url(backbone))
+    path = weights_file(backbone)
     weights = {name: value for name, value in _read(path).items() if not name.startswith("fc.")}
     own = resnet.state_dict()
     optional = {name for name in own if name.endswith("num_batches_tracked")}
@@ -47,6 +47,12 @@ def load_pretrained(resnet: nn.Module, backbone: CfgNode) -> None:
         )
     resnet.load_state_dict(weights, strict=False)
     logger.info("ImageNet weights: %s", path)
+
+
+def weights_file(backbone: CfgNode) -> Path:
+    """The file of ImageNet weights that ``MODEL.BACKBONE`` asks for; arguments and errors as for
+    :func:`load_pretrained`."""
+    return Path(backbone.PRETRAIN_PATH) if backbone.PRETRAIN_PATH else _cached(_url(backbone))
 
 
 def _url(backbone: CfgNode) -> str:

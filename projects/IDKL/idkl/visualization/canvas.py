@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -11,19 +12,12 @@ from matplotlib.figure import Figure
 from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
-# Okabe and Ito's palette, https://jfly.uni-koeln.de/color/, without its black, which is for text.
-BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW = COLORS = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#F0E442",
-)
-GREY = "#666666"
+# Okabe and Ito's palette, https://jfly.uni-koeln.de/color/; a grey for its yellow, which is hard to see on white.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000", "#999999")
+BLUE, VERMILION = COLORS[:2]
+GREY = "#666666"  # of text
 RIGHT, WRONG = BLUE, VERMILION  # of retrieved images
-DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))  # one a line, beside its colour
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)))  # one a line, beside its colour
 MARKERS = ("o", "^", "s", "D", "v", "P", "X")
 MODALITIES = ("visible", "infrared")
 MODALITY_MARKERS = ("o", "^")  # as in the paper's Fig. 6
@@ -32,20 +26,22 @@ FORMATS = ("png", "pdf")
 DPI = 150
 # Without a date or a version a figure has the same bytes each time. Type 42: text of a PDF stays text.
 _METADATA = {"png": {"Software": None}, "pdf": {"Creator": None, "Producer": None, "CreationDate": None}}
-_STYLE = {"pdf.fonttype": 42, "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False}
+_STYLE: dict[str, Any] = {"pdf.fonttype": 42, "font.size": 9.0, "axes.spines.top": False, "axes.spines.right": False}
+
+# A decorator: what the function draws does not depend on settings of the user's.
+in_style = matplotlib.rc_context(_STYLE)
 
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of this size in inches, laid out so that nothing overlaps."""
-    with matplotlib.rc_context(_STYLE):
-        return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained")
 
 
+@in_style
 def encode_figure(figure: Figure, kind: str = "png") -> bytes:
     """The figure as the bytes of a PNG or PDF, ``kind`` "png" or "pdf"; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=_METADATA[kind])
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=_METADATA[kind])
     return buffer.getvalue()
 
 

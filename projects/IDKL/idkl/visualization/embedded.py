@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datasets_ext.errors import UserError
 from datasets_ext.loaders import load_dataset
 
 from ..engine.extract import extract_features
@@ -65,3 +68,10 @@ def embed(source: Source) -> Embedded:
     modalities = np.array([record.modality for record in (*data.query, *data.gallery)], dtype=np.int64)
     settings = protocol_of(name).settings(images, data.dataset_root, source.cfg.TEST.GALLERY or None)
     return Embedded(source.name, features, images, modalities, data.dataset_root, settings)
+
+
+def check_same_images(models: Sequence[Embedded]) -> None:
+    """Refuse models that were tested on different images; UserError names two."""
+    for one, other in pairwise(models):
+        if list(one.images.paths) != list(other.images.paths):
+            raise UserError(f"{one.name} and {other.name} were tested on different images: compare them one by one")

@@ -15,8 +15,6 @@ from ..evaluation.ranking import BoolArray, IntArray, Pool, score_queries
 from ..evaluation.scoring import Group
 from .embedded import Embedded
 
-_QUERIES = 256  # sorted together
-
 
 @dataclass(frozen=True)
 class RankList:
@@ -41,11 +39,39 @@ class RankList:
     ap: float
 
 
+@dataclass(frozen=True)
+class Compared:
+    """The queries and the gallery of a setting's first trial.
+
+    Attributes:
+        query, gallery: rows int64[Q] and int64[G].
+        dist: float32 [Q, G], minus the cosine.
+        hidden: bool [Q, G], what the protocol's camera rule hides from a query.
+        deduplicate: CMC counts each gallery identity once.
+    """
+
+    query: IntArray
+    gallery: IntArray
+    dist: NDArray[np.float32]
+    hidden: BoolArray
+    deduplicate: bool
+
+
+def compare(embedded: Embedded, setting: int = 0) -> Compared:
+    """Compare the queries of a setting with the gallery of its first trial. UserError for a bad feature row."""
+    group = Group([embedded.settings[setting]], [(0, 0)])
+    query, gallery = group.query, np.sort(group.trials[0].gallery)
+    dist = embedded.feature_set.distances(query, gallery).cpu().numpy()
+    ignore = group.ignore(gallery)
+    hidden = np.zeros(dist.shape, dtype=bool) if ignore is None else ignore(slice(None))
+    return Compared(query, gallery, dist, hidden, group.setting.deduplicate)
+
+
 def rank_lists(embedded: Embedded, top: int = 10, setting: int = 0) -> list[RankList]:
     """The rank lists of all queries of a setting's trial 0, in the order of the queries.
 
     Args:
-        top: gallery images of a list; fewer where the gallery has fewer.
+        top: gallery images of a list, 1 or more; fewer where the gallery has fewer.
         setting: which of ``embedded.settings``; the first is the protocol's main one.
 
     Raises:
@@ -53,32 +79,26 @@ def rank_lists(embedded: Embedded, top: int = 10, setting: int = 0) -> list[Rank
     """
     if top < 1:
         raise UserError(f"--top {top}: a rank list has 1 image or more")
-    chosen = embedded.settings[setting]
-    group = Group([chosen], [(0, 0)])
-    query, gallery = group.query, np.sort(group.trials[0].gallery)
-    dist = embedded.feature_set.distances(query, gallery).cpu().numpy()
-    ignore = group.ignore(gallery)
+    compared = compare(embedded, setting)
+    query, gallery, hidden = compared.query, compared.gallery, compared.hidden
     pids = embedded.images.pids
-    whole = Pool(pids[gallery], np.ones((1, len(gallery)), dtype=bool), chosen.deduplicate)
-    scores = score_queries(dist, pids[query], whole, ignore)[0]
+    whole = Pool(pids[gallery], np.ones((1, len(gallery)), dtype=bool), compared.deduplicate)
+    scores = score_queries(compared.dist, pids[query], whole, lambda rows: hidden[rows])[0]
     lists = []
-    for start in range(0, len(query), _QUERIES):
-        rows = slice(start, min(start + _QUERIES, len(query)))
-        hidden = np.zeros(dist[rows].shape, dtype=bool) if ignore is None else ignore(rows)
-        order = np.where(hidden, np.inf, dist[rows]).argsort(axis=1, kind="stable")[:, :top]
-        for i, row in enumerate(range(rows.start, rows.stop)):
-            columns = order[i][~hidden[i, order[i]]]
-            lists.append(
-                RankList(
-                    query=int(query[row]),
-                    gallery=gallery[columns],
-                    cosines=-dist[row, columns],
-                    correct=pids[gallery[columns]] == pids[query[row]],
-                    ignored=gallery[hidden[i]],
-                    first_rank=int(scores.first_rank[row]),
-                    ap=float(scores.ap[row]),
-                )
+    for row, dist in enumerate(compared.dist):
+        order = np.where(hidden[row], np.inf, dist).argsort(kind="stable")[:top]
+        columns = order[~hidden[row, order]]
+        lists.append(
+            RankList(
+                query=int(query[row]),
+                gallery=gallery[columns],
+                cosines=-dist[columns],
+                correct=pids[gallery[columns]] == pids[query[row]],
+                ignored=gallery[hidden[row]],
+                first_rank=int(scores.first_rank[row]),
+                ap=float(scores.ap[row]),
             )
+        )
     return lists
 
 
@@ -91,8 +111,10 @@ def choose_queries(lists: Sequence[RankList], pids: IntArray, count: int, seed: 
         pids: identities of the rows, ``embedded.images.pids``.
 
     Raises:
-        UserError: no query has a match.
+        UserError: ``count`` is below 1, or no query has a match.
     """
+    if count < 1:
+        raise UserError(f"--queries {count}: give 1 or more")
     valid = [entry for entry in lists if not np.isnan(entry.ap)]
     if not valid:
         raise UserError("no query has a match in the gallery; check that both sides share identities")

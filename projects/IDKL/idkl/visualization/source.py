@@ -70,5 +70,5 @@ def open_source(path: Path, config_file: str = "", overrides: Sequence[str] = ()
 
 
 def _name(checkpoint: Path) -> str:
-    folder = checkpoint.resolve().parent.name
+    folder = checkpoint.absolute().parent.name
     return folder if checkpoint.name == CHECKPOINT else f"{folder}/{checkpoint.stem}"
