@@ -22,11 +22,10 @@ import sys
 from pathlib import Path
 
 from datasets_ext.errors import run_program
-from idkl.engine import reproduce
-from idkl.engine.published import PUBLISHED
 from idkl.engine.sweep import run_sweep
 from idkl.engine.sweep_plan import split_overrides
 from idkl.engine.sweep_summary import SWEEP_RESULTS
+from idkl.report import reproduce
 from idkl.visualization.canvas import save_figure
 from idkl.visualization.sweep import sweep_figure
 
@@ -62,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
     for sweep in sweeps:
         run_sweep(sweep, args.gpus, TRAIN)
     print(f"\n{args.what}: {experiment.title}. Means and population standard deviations over the runs, in percent")
-    if args.what in PUBLISHED:
+    if args.what in reproduce.PUBLISHED:
         print(f"\n{reproduce.compare(args.what, sweeps)}\n")
     if args.what == "fig5":
         save_figure(sweep_figure([sweep.folder / SWEEP_RESULTS for sweep in sweeps]), folder / "fig5.pdf")

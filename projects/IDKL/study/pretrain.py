@@ -20,10 +20,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from datasets_ext.generated.cameras import SYSU_CAMERAS
-from idkl.engine.reproduce import QUICK
 from idkl.engine.setup import merge_config
 from idkl.modeling.pooling import GeneralizedMeanPool
 from idkl.modeling.resnet10 import build_resnet10
+from idkl.report.reproduce import QUICK
 
 STEPS, BATCH, RATE = 1200, 64, 1e-3
 

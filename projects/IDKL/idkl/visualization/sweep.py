@@ -12,13 +12,14 @@ from matplotlib.figure import Figure
 
 from datasets_ext.errors import UserError
 
-from .canvas import COLORS, DASHES, MARKERS, new_figure
+from .canvas import COLORS, DASHES, MARKERS, in_style, new_figure
 
 SHOWN = ("Rank-1", "mAP")
 
 Summary = list[dict[str, Any]]
 
 
+@in_style
 def sweep_figure(paths: Sequence[Path]) -> Figure:
     """A column a sweep, Rank-1 above and mAP below: the mean over seeds and splits, bars of one standard deviation.
 

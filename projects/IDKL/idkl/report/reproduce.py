@@ -16,18 +16,39 @@ from datasets_ext.cross_modality import datasets_root
 from datasets_ext.errors import UserError
 from datasets_ext.generated import LAYOUTS
 
-from .published import PUBLISHED
-from .setup import merge_config
-from .sweep_plan import Sweep, flatten, flatten_nested, plan_sweep
-from .sweep_summary import SWEEP_RESULTS
+from ..engine.setup import merge_config
+from ..engine.sweep_plan import CONFIG, Sweep, flatten, flatten_nested, plan_sweep
+from ..engine.sweep_summary import SWEEP_RESULTS
+from .paper import ABLATION, DATASETS, Dataset
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 QUICK = CONFIGS / "quick.yml"
 # People of the study in projects/IDKL/README.md: half of them train, three images a camera.
 GENERATED = {"ids": 200, "images": 3, "seed": 11}
 LAMBDAS = ("0", "0.1", "0.2", "0.4", "0.6", "0.8", "1.0")
-ROWS = tuple(f"ablation/{row.name}" for row in PUBLISHED["table4"])
 WEIGHTS = "MODEL.IDKL.WEIGHTS."
+
+
+@dataclass(frozen=True)
+class Published:
+    """One row of the paper's figures, in percent, and which of our result rows it stands beside."""
+
+    name: str
+    figures: dict[str, float]
+    labels: dict[str, Any]
+    values: dict[str, Any]  # of the sweep's keys
+
+
+def _table(dataset: Dataset) -> tuple[Published, ...]:
+    rows = [({"mode": r.mode, "shots": r.shots, "direction": r.direction}, r.figures) for r in dataset.reported]
+    named = [(", ".join(str(value) for value in labels.values() if value is not None), labels, f) for labels, f in rows]
+    return tuple(Published(name, figures, labels, {}) for name, labels, figures in named)
+
+
+PUBLISHED = {
+    **{f"table{dataset.table}": _table(dataset) for dataset in DATASETS.values()},
+    "table4": tuple(Published(row, f, {"mode": "all", "shots": 1}, {CONFIG: row}) for row, f in ABLATION.items()),
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,9 @@ EXPERIMENTS = {
     "table1": Experiment("IDKL on SYSU-MM01", "SYSU_MM01", "sysu", (Part("idkl", ("sysu",)),)),
     "table2": Experiment("IDKL on RegDB", "RegDB", "regdb", (Part("idkl", ("regdb",), (("DATASETS.SPLIT", "1-10"),)),)),
     "table3": Experiment("IDKL on LLCM", "LLCM", "llcm", (Part("idkl", ("llcm",)),), ("TEST.GALLERY", "full")),
-    "table4": Experiment("What each loss term brings", "SYSU_MM01", "sysu", (Part("rows", ROWS),)),
+    "table4": Experiment(
+        "What each loss term brings", "SYSU_MM01", "sysu", (Part("rows", tuple(f"ablation/{row}" for row in ABLATION)),)
+    ),
     "fig5": Experiment(
         "The weights of the terms",
         "SYSU_MM01",
