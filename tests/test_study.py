@@ -24,21 +24,21 @@ def test_the_tables_are_those_of_the_runs() -> None:
     printed = runpy.run_path(str(PROJECT / "study" / "table.py"))["tables"](STUDY)
     assert len(printed) == len(STUDY["groups"]) >= 2 and all(table in PAGE for table in printed)
     group = STUDY["groups"][0]["settings"]
-    change = [group["stable"][seed]["mAP"] - group["row1_base"][seed]["mAP"] for seed in ("1", "2", "3")]
-    (line,) = [line for line in printed[0].splitlines() if line.startswith("| stable ")]
+    change = [group["csa_detached"][seed]["mAP"] - group["row1_base"][seed]["mAP"] for seed in ("1", "2", "3")]
+    (line,) = [line for line in printed[0].splitlines() if line.startswith("| csa_detached ")]
     assert f"{np.mean(change):+.2f}±{np.std(change):.2f}" in line
 
 
 @pytest.mark.parametrize("group", STUDY["groups"], ids=lambda group: group["title"])
 def test_what_is_claimed_has_three_seeds(group: dict[str, dict[str, dict[str, float]]]) -> None:
-    for name in ("row1_base", "row6_idkl", "stable"):
+    for name in ("row1_base", "row6_idkl", "csa_detached"):
         assert set(group["settings"][name]) == {"1", "2", "3"}
 
 
 def test_the_settings_are_configs() -> None:
     quick = flatten(merge_config(str(CONFIGS / "quick.yml"), []))
     for name, folder in (
-        ("stable", ""),
+        ("csa_detached", "ablation"),
         ("row1_base", "ablation"),
         ("row5_ip_mdr", "ablation"),
         ("shared_only", "ablation"),

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from datasets_ext.errors import run_program
 from idkl.engine.sweep import run_sweep
-from idkl.engine.sweep_plan import split_overrides
+from idkl.engine.sweep_plan import Sweep, split_overrides
 from idkl.engine.sweep_summary import SWEEP_RESULTS
 from idkl.report import reproduce
 from idkl.visualization.canvas import save_figure
@@ -61,18 +61,24 @@ def main(argv: list[str] | None = None) -> None:
     for sweep in sweeps:
         run_sweep(sweep, args.gpus, TRAIN)
     print(f"\n{args.what}: {experiment.title}. Means and population standard deviations over the runs, in percent")
-    if args.what in reproduce.PUBLISHED:
-        print(f"\n{reproduce.compare(args.what, sweeps)}\n")
-    if args.what == "fig5":
-        save_figure(sweep_figure([sweep.folder / SWEEP_RESULTS for sweep in sweeps]), folder / "fig5.pdf")
-        print(f"Plot: {folder / 'fig5.pdf'}")
-    if args.what == "fig6":
-        print("Draw it: python tools/visualize.py tsne --run RUN ..., with run folders of the sweeps above")
-    differing = reproduce.changed(sweeps, overrides)
+    _show(args.what, sweeps, folder)
     people = ", ".join(f"{name} {value}" for name, value in reproduce.GENERATED.items())
     data = [f"data: people drawn by tools/generate_dataset.py, {people}"] if args.dataset == "generated" else []
-    for line in [*data, *differing]:
+    for line in [*data, *reproduce.changed(sweeps, overrides)]:
         print(f"differs: {line}")
+
+
+def _show(what: str, sweeps: list[Sweep], folder: Path) -> None:
+    """The table beside the paper's, or the figure."""
+    if what in reproduce.PUBLISHED:
+        print(f"\n{reproduce.compare(what, sweeps)}\n")
+    elif what == "fig5":
+        save_figure(sweep_figure([sweep.folder / SWEEP_RESULTS for sweep in sweeps]), folder / "fig5.pdf")
+        print(f"Plot: {folder / 'fig5.pdf'}")
+    else:
+        first = sweeps[0].runs[0].values["SEED"]
+        runs = " ".join(str(run.folder) for sweep in sweeps for run in sweep.runs if run.values["SEED"] == first)
+        print(f"Draw it: python tools/visualize.py tsne --run {runs} --output {folder / 'fig6.pdf'}")
 
 
 if __name__ == "__main__":

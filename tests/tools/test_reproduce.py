@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,20 @@ def test_table4_beside_ours(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert lines["row6_idkl"][2] == "-"  # nothing re-ranked there
     assert "differs: MODEL.BACKBONE.DEPTH 10x (paper: 50x)" in own
     assert "differs: data: people drawn" in own and "TEST.IMS_PER_BATCH" not in own
+
+
+@pytest.mark.parametrize(("what", "said"), [("fig5", "Plot: "), ("fig6", "tools/visualize.py tsne --run ")])
+def test_figures(
+    what: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = reproduce.EXPERIMENTS[what]
+    parts = [replace(part, over=tuple(words[:3] for words in part.over)) for part in whole.parts]  # two values of each
+    monkeypatch.setitem(reproduce.EXPERIMENTS, what, replace(whole, parts=tuple(parts)))
+    for sweep in reproduce.plan(reproduce.EXPERIMENTS[what], tmp_path, ["1"], []):
+        for run in sweep.runs:
+            finish(run)
+    main([what, "--dataset", "generated", "--seeds", "1", "--output", str(tmp_path)])
+    assert said in capsys.readouterr().out and (tmp_path / "fig5.pdf").exists() == (what == "fig5")
 
 
 def test_absent_data_is_one_line_that_says_what_to_put_where() -> None:
