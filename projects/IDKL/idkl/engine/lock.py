@@ -12,8 +12,8 @@ from datasets_ext.errors import UserError
 
 @contextmanager
 def locked(path: Path, refusal: str) -> Iterator[int]:
-    """Hold a lock on the file ``path`` as long as this lasts. The system lets go of it when the process ends, however it
-    does, and all those that it started with the file open.
+    """Hold a lock on the file ``path`` as long as this lasts. The system lets go of it when the process, and those that
+    it started with the file open, have ended, however they did.
 
     Args:
         refusal: what is said when another process holds it.
