@@ -31,7 +31,7 @@ def read_image(path: str) -> Image.Image:
         UserError: the file is missing, unreadable, truncated or not an image.
     """
     try:
-        with Image.open(path) as opened:
+        with _open(path) as opened:
             image = ImageOps.exif_transpose(opened)
             if image.mode.startswith("I"):
                 image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
@@ -41,3 +41,13 @@ def read_image(path: str) -> Image.Image:
     except Exception as error:  # a damaged file makes decoders raise almost anything
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"image {path} cannot be read ({reason}): replace it, or take it out") from None
+
+
+def _open(path: str) -> Image.Image:
+    """The image, not decoded yet; a PNG's checksums are looked at, which Pillow passes over when it decodes."""
+    image = Image.open(path)
+    if image.format == "PNG":
+        with image:
+            image.verify()
+        image = Image.open(path)
+    return image
