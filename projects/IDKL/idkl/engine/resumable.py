@@ -152,6 +152,7 @@ class ResumableTrainer(DefaultTrainer):
                     logger.exception("The training failed at iteration %d", self.iter)
                 raise
             finally:
+                self._trainer.close()
                 self.after_train()
         return self._last_eval_results
 
