@@ -18,7 +18,7 @@ def add_idkl_config(cfg: CfgNode) -> None:
     # statistics are updated once a part.
     cfg.MODEL.BACKBONE.CHUNKS = 1
     # Rank lists and histograms at each evaluation in a training, and features for the projector at the last one, for
-    # TensorBoard: in OUTPUT_DIR/pictures, a few seconds and 0.5 MB each, and 2 MB at the end.
+    # TensorBoard: in OUTPUT_DIR/pictures, about a second and 0.4 MB each, and 2 MB at the end.
     cfg.TEST.PICTURES = True
     cfg.MODEL.IDKL = idkl = CfgNode()
     # Open in the paper: at which ResNet stages (3, 4) a modality discriminator and confuser sit (section 3.1, j).
