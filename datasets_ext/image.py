@@ -20,10 +20,6 @@ def list_images(folder: Path) -> list[str]:
     return sorted(entry.path for entry in os.scandir(folder) if entry.name.lower().endswith(IMAGE_EXTENSIONS))
 
 
-# What Pillow raises for a file that is damaged or no image.
-UNREADABLE = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
-
-
 def read_image(path: str) -> Image.Image:
     """Read an image as RGB, as :func:`to_rgb` says.
 
@@ -35,12 +31,12 @@ def read_image(path: str) -> Image.Image:
             return to_rgb(opened)
     except FileNotFoundError:
         raise UserError(f"image {path} is gone: restore it, or take it out of the split files") from None
-    except UNREADABLE as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(f"image {path} cannot be read ({error}): replace it, or take it out") from None
 
 
 def to_rgb(opened: Image.Image) -> Image.Image:
-    """Decode an opened image as RGB, its EXIF rotation applied. A damaged one raises one of :data:`UNREADABLE`.
+    """Decode an opened image as RGB, its EXIF rotation applied. A damaged one makes Pillow raise almost anything.
 
     A 16-bit image (infrared PNG, PIL modes ``I;16*`` and ``I``) is scaled from 0..65535 to 0..255; an alpha channel
     is dropped; a gray, palette or 1-bit image is expanded. fast-reid's own reader fails on the first and keeps the

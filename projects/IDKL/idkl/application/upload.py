@@ -7,7 +7,7 @@ import io
 from PIL import Image, UnidentifiedImageError
 
 from datasets_ext.errors import UserError
-from datasets_ext.image import UNREADABLE, to_rgb
+from datasets_ext.image import to_rgb
 
 MAX_BYTES = 20 * 2**20  # of a file
 MAX_PIXELS = 40_000_000  # of an image: 120 MB once it is decoded
@@ -36,8 +36,11 @@ def read_upload(content: bytes, name: str) -> Image.Image:
         raise UserError(_too_many_pixels(name)) from None
     except UnidentifiedImageError:
         raise UserError(f"{name} is not an image of a known format: give one of {', '.join(FORMATS)}.") from None
-    except UNREADABLE as error:
-        raise UserError(f"{name} is a damaged image ({error}): save it again.") from None
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{name} is a damaged image ({reason}): save it again.") from None
 
 
 def _too_many_pixels(name: str) -> str:
