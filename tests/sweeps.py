@@ -16,7 +16,7 @@ TGSA = "MODEL.IDKL.WEIGHTS.TGSA"
 
 def plan(folder: Path, *over: str, overrides: tuple[str, ...] = ()) -> Sweep:
     return plan_sweep(
-        str(CONFIGS / "demo.yml"), [words.split() for words in over], ["OUTPUT_DIR", str(folder), *overrides]
+        [str(CONFIGS / "demo.yml")], [words.split() for words in over], ["OUTPUT_DIR", str(folder), *overrides]
     )
 
 

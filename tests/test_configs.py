@@ -15,6 +15,8 @@ from tests.small import CONFIGS, load, make_batch
 def test_builds_and_runs(path: Path) -> None:
     cfg = load(path)
     cfg.merge_from_list(["MODEL.DEVICE", "cpu", "MODEL.HEADS.NUM_CLASSES", 3, "MODEL.BACKBONE.PRETRAIN", False])
+    if path.parent.name == "ablation":  # which differ from sysu.yml in weights alone
+        cfg.merge_from_list(["MODEL.BACKBONE.DEPTH", "10x", "MODEL.BACKBONE.FEAT_DIM", 256])
     model = build_model(cfg)
     losses = model.train()(make_batch())
     assert losses and all(loss.isfinite() for loss in losses.values())
@@ -36,6 +38,34 @@ def test_each_dataset_has_the_papers_setting(name: str, dataset: str) -> None:
     weights = cfg.MODEL.IDKL.WEIGHTS
     assert (weights.IP, weights.TGSA, weights.CSA, weights.MDR) == (0.1, 0.6, 0.8, 1.0)
     assert cfg.MODEL.IDKL.TEACHER == "purified" and cfg.MODEL.IDKL.REDUCTION == "mean" and cfg.SEED == -1
+
+
+TERMS = ("IP", "TGSA", "CSA", "MDR")
+
+
+@pytest.mark.parametrize(
+    ("name", "terms"),
+    [
+        ("row1_base", ()),
+        ("row2_tgsa", ("TGSA",)),
+        ("row3_ip_tgsa", ("IP", "TGSA")),
+        ("row4_ip_csa", ("IP", "CSA")),
+        ("row5_ip_mdr", ("IP", "MDR")),
+        ("row6_idkl", TERMS),
+        ("shared_only", ()),
+    ],
+)
+def test_ablation_rows_are_those_of_table_4(name: str, terms: tuple[str, ...]) -> None:
+    row, paper = load(CONFIGS / "ablation" / f"{name}.yml"), load(CONFIGS / "sysu.yml")
+    assert f"logs/ablation/{name}" == row.OUTPUT_DIR
+    weights = row.MODEL.IDKL.WEIGHTS
+    assert tuple(term for term in TERMS if weights[term] > 0) == terms
+    assert (weights.CONFUSER > 0) == (weights.REID_SPECIFIC > 0) == (name != "shared_only")
+    row.OUTPUT_DIR = paper.OUTPUT_DIR
+    for key, value in weights.items():  # nothing else differs, and what is on has the paper's weight
+        assert value in (0.0, paper.MODEL.IDKL.WEIGHTS[key])
+        weights[key] = paper.MODEL.IDKL.WEIGHTS[key]
+    assert row == paper
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ the shared group, while the other two are knowledge of one modality alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from datasets_ext.errors import UserError
 from datasets_ext.generated.color import RGB
@@ -29,18 +29,23 @@ WEAVES = ("none", "bands", "grid")
 
 @dataclass(frozen=True)
 class CueStrength:
-    """How much of each cue group tells identities apart, each in 0..1: at 0 the group is the same for everybody."""
+    """How much of each cue group tells identities apart, each in 0..1: at 0 the group is the same for everybody.
+
+    ``specific`` is how far the cues are those of one modality (see :mod:`.sight`): 0 every cue in both, 1 as many as
+    possible in one only; at 0.5 the groups are as described above.
+    """
 
     shared: float = 1.0
     color: float = 1.0
     infrared: float = 1.0
+    specific: float = 0.5
 
     def __post_init__(self) -> None:
         """Raises UserError for a strength outside 0..1."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for strength in fields(self):
+            value = getattr(self, strength.name)
             if not 0.0 <= value <= 1.0:
-                raise UserError(f"cue strength '{field.name}' is {value}: give a number from 0 to 1")
+                raise UserError(f"cue strength '{strength.name}' is {value}: give a number from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -102,9 +107,19 @@ class InfraredCues:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """The cues of one person that are seen by other modalities than their group says, by the names of :mod:`.sight`."""
+
+    common: frozenset[str] = frozenset()  # of one modality, and yet shown by both
+    only_visible: frozenset[str] = frozenset()  # shared, and yet hidden in infrared
+    only_infrared: frozenset[str] = frozenset()  # shared, and yet hidden in visible light
+
+
+@dataclass(frozen=True)
 class Identity:
-    """One person: the three groups of cues."""
+    """One person: the three groups of cues, and who sees them."""
 
     shared: SharedCues
     color: ColorCues
     infrared: InfraredCues
+    sight: Sight = field(default_factory=Sight)

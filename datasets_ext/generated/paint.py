@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from datasets_ext.generated.color import RGB, at_luma
+from datasets_ext.generated.color import RGB, at_luma, luma
 from datasets_ext.generated.identity import Identity
 
 RGBA = tuple[int, int, int, int]
 
 # Brightness of pigments in either light: titanium white and carbon black look alike in visible and near-infrared.
 LIGHT, DARK = 0.88, 0.1
+# Difference of brightness of a thermal cue that is meant to be seen.
+CLEAR = 0.3
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ def _pigments(identity: Identity) -> tuple[tuple[float, float], tuple[float, flo
 
 
 def visible_paint(identity: Identity) -> Paint:
-    """Colours; the reflective strip and the weave do not show."""
-    color = identity.color
+    """Colours; the reflective strip and the weave show only where both modalities see them."""
+    color, common = identity.color, identity.sight.common
     pattern, lower_pattern = _pigments(identity)
+    weave = min(max(luma(color.lower) + identity.infrared.weave_step, 0.02), 0.98)
+    marks = {"strip": (1.0, 1.0, 1.0), "weave": at_luma(color.lower, weave)}
     return Paint(
         {
+            **{mark: fill for mark, fill in marks.items() if mark in common},
             "skin": color.skin,
             "hair": color.hair,
             "eyes": (0.1, 0.08, 0.08),
@@ -67,16 +72,16 @@ def visible_paint(identity: Identity) -> Paint:
 
 def infrared_paint(identity: Identity) -> Paint:
     """Reflectances; the trim's colour does not show, and skin is bright whatever its tone."""
-    infrared = identity.infrared
+    infrared, common = identity.infrared, identity.sight.common
     pattern, lower_pattern = _pigments(identity)
     levels = {
-        "skin": 0.74,
+        "skin": luma(identity.color.skin) if "skin" in common else 0.74,
         "hair": infrared.hair,
         "eyes": 0.12,
         "upper": infrared.upper,
         "accent": pattern[0],
         "accent_edge": pattern[1],
-        "trim": infrared.upper,
+        "trim": luma(identity.color.trim) if "trim" in common else infrared.upper,
         "lower": infrared.lower,
         "stripe": lower_pattern[0],
         "stripe_edge": lower_pattern[1],
@@ -106,27 +111,34 @@ def thermal_paint(identity: Identity) -> Paint:
     """Temperatures: bare skin is warmest, cloth by its thickness, what is carried or worn loose is cold.
 
     Of patterns only the thickness of the print remains, of the infrared cues only a little: how the cloth insulates.
-    Strip and weave do not show.
+    What both modalities see is clear here, too; strip and weave show only then, a cold strip and a thin weave.
     """
-    shared, infrared = identity.shared, identity.infrared
-    pattern, lower_pattern = _pigments(identity)
-    upper = _UPPER_WARMTH[shared.upper] + 0.1 * (infrared.upper - 0.5)
-    lower = _LOWER_WARMTH[shared.lower] + 0.1 * (infrared.lower - 0.5)
+    shared, infrared, common = identity.shared, identity.infrared, identity.sight.common
+
+    def insulation(cue: str) -> float:
+        return (CLEAR if cue in common else 0.1) * (getattr(infrared, cue) - 0.5)
+
+    printed = CLEAR if "patterns" in common else 0.03
+    pattern, lower_pattern = ([printed * (level - 0.5) for level in pair] for pair in _pigments(identity))
+    upper = _UPPER_WARMTH[shared.upper] + insulation("upper")
+    lower = _LOWER_WARMTH[shared.lower] + insulation("lower")
+    marks = {"strip": 0.25, "weave": lower + infrared.weave_step}
     return _gray(
         {
+            **{mark: level for mark, level in marks.items() if mark in common},
             "skin": 0.94,
             "hair": 0.4 + 0.4 * infrared.hair,
             "eyes": 0.86,
             "upper": upper,
-            "accent": upper + 0.03 * (pattern[0] - 0.5),
-            "accent_edge": upper + 0.03 * (pattern[1] - 0.5),
-            "trim": upper,
+            "accent": upper + pattern[0],
+            "accent_edge": upper + pattern[1],
+            "trim": upper + (CLEAR * (luma(identity.color.trim) - 0.5) if "trim" in common else 0.0),
             "lower": lower,
-            "stripe": lower + 0.03 * (lower_pattern[0] - 0.5),
-            "stripe_edge": lower + 0.03 * (lower_pattern[1] - 0.5),
-            "shoes": 0.4 + 0.1 * infrared.shoes,
-            "bag": 0.27 + 0.1 * infrared.bag,
-            "scarf": 0.42 + 0.1 * infrared.scarf,
+            "stripe": lower + lower_pattern[0],
+            "stripe_edge": lower + lower_pattern[1],
+            "shoes": 0.45 + insulation("shoes"),
+            "bag": 0.32 + insulation("bag"),
+            "scarf": 0.47 + insulation("scarf"),
         }
     )
 

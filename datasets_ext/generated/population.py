@@ -23,6 +23,7 @@ from datasets_ext.generated.identity import (
     InfraredCues,
     SharedCues,
 )
+from datasets_ext.generated.sight import draw_sight
 
 # Least differences of brightness, in either modality: they make the shared geometry visible in both.
 BAG_CONTRAST, GARMENT_CONTRAST = 0.22, 0.12
@@ -162,4 +163,5 @@ def sample_identity(seed: int, pid: int, strength: CueStrength) -> Identity:
         _shared(_Draw(streams[0], strength.shared)),
         _color(_Draw(streams[1], strength.color)),
         _infrared(_Draw(streams[2], strength.infrared)),
+        draw_sight(np.random.default_rng([seed, pid, 10]), strength.specific),
     )

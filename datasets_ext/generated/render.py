@@ -12,6 +12,7 @@ from datasets_ext.generated.identity import Identity
 from datasets_ext.generated.light import expose, relief
 from datasets_ext.generated.paint import infrared_paint, thermal_paint, visible_paint
 from datasets_ext.generated.scene import crop_backdrop
+from datasets_ext.generated.sight import as_seen
 
 SUPERSAMPLING = 2
 
@@ -29,7 +30,8 @@ def _place_person(identity: Identity, camera: Camera, size: tuple[int, int], rng
     if camera.band is not Band.THERMAL:  # a shadow is no colder than the ground around it
         shadow = (center - 0.13 * tall, ground - 0.035 * tall, center + 0.13 * tall, ground + 0.015 * tall)
         figure.draw.ellipse(shadow, (15, 15, 18, 90))
-    draw_person(identity, figure, _PAINTS[camera.band](identity))
+    seen = as_seen(identity, camera.infrared)
+    draw_person(seen, figure, _PAINTS[camera.band](seen))
     if rng.random() < 0.08:
         _draw_occluder(figure, (width, height), rng)
     return figure.image.reduce(SUPERSAMPLING)

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from datasets_ext.errors import UserError
 from datasets_ext.generated.folder import begin, finish, is_complete
 from datasets_ext.generated.identity import CueStrength
+from datasets_ext.generated.sight import AS_DESCRIBED
 
 GENERATOR_VERSION = 1  # raise it whenever the same parameters no longer give the same bytes
 MOST = 9999  # identities and images are numbered with four digits
@@ -47,7 +48,10 @@ class Parameters:
 
     def as_json(self) -> dict[str, Any]:
         """The content of generated.json."""
-        return {"generator_version": GENERATOR_VERSION, **asdict(self)}
+        record = {"generator_version": GENERATOR_VERSION, **asdict(self)}
+        if self.cues.specific == AS_DESCRIBED:  # as drawn before there was a choice: such a folder stays complete
+            del record["cues"]["specific"]
+        return record
 
 
 def halves(ids: int, entropy: list[int]) -> tuple[list[int], list[int]]:

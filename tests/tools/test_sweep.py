@@ -13,9 +13,13 @@ from pathlib import Path
 import pytest
 
 from datasets_ext import UserError
+from datasets_ext.files import write_atomically
+from idkl.engine import sweep_study
+from idkl.engine.sweep_plan import Sweep
 from idkl.evaluation.results import read_results
 from tests.runs import BASELINE
 from tests.small import CONFIGS, REPOSITORY, SMALL
+from tests.sweeps import TGSA, make_row
 from tools.sweep import main
 
 
@@ -68,7 +72,28 @@ def test_a_mistake_is_found_before_the_first_run(tmp_path: Path) -> None:
     assert not (tmp_path / "sweep").exists()
 
 
-def test_help_shows_the_two_examples(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_the_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
-    assert capsys.readouterr().out.count("python tools/sweep.py --config-file") == 2
+    assert capsys.readouterr().out.count("python tools/sweep.py --config-file") == 4
+
+
+def test_a_study_of_sweeps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def trained(sweep: Sweep, gpus: list[int], program: Path) -> None:
+        row = make_row("all", 100 * sweep.runs[0].config[TGSA]) | {"values": {}, "runs": len(sweep.runs)}
+        write_atomically(
+            sweep.folder / "sweep_results.json", lambda file: file.write(json.dumps({"summary": [row]}).encode())
+        )
+
+    monkeypatch.setattr(sweep_study, "run_sweep", trained)
+    words = ["--config-file", str(CONFIGS / "demo.yml"), "--study", "3", "--between", TGSA, "0", "1"]
+    main([*words, "--over", "SEED", "1", "2", "OUTPUT_DIR", str(tmp_path)])
+    lines = capsys.readouterr().out.splitlines()
+    scores = [float(line.split()[1]) for line in lines if line[:1].isdigit()]
+    assert len(scores) == 3 and scores == sorted(scores, reverse=True)
+    assert lines[-1].startswith("These values are chosen by their test score")
+    assert (tmp_path / "trial-002" / "sweep_results.json").exists()
+    with pytest.raises(UserError, match="--over SOLVER.BASE_LR with --study"):
+        main([*words, "--over", "SOLVER.BASE_LR", "1", "OUTPUT_DIR", str(tmp_path)])
+    with pytest.raises(UserError, match="one --between or more"):
+        main([*words[:4], "--over", "SEED", "1"])

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from datasets_ext import UserError
-from idkl.engine.sweep_plan import Sweep, short_names, split_overrides
+from idkl.engine.sweep_plan import CONFIG, Sweep, plan_sweep, short_names, split_overrides
+from tests.small import CONFIGS
 from tests.sweeps import TGSA, plan
 
 
@@ -53,6 +54,22 @@ def _words(sweep: Sweep) -> list[str]:
         " ".join([key, *dict.fromkeys(str(run.values[key]).replace(" ", "") for run in sweep.runs)])
         for key in sweep.keys
     ]
+
+
+def test_configs_side_by_side(tmp_path: Path) -> None:
+    files = [str(CONFIGS / "demo.yml"), str(CONFIGS / "quick.yml")]
+    sweep = plan_sweep(files, [["SEED", "1", "2"]], ["OUTPUT_DIR", str(tmp_path)])
+    names = ["CONFIG-demo_SEED-1", "CONFIG-demo_SEED-2", "CONFIG-quick_SEED-1", "CONFIG-quick_SEED-2"]
+    assert [run.folder.name for run in sweep.runs] == names and sweep.keys == [CONFIG, "SEED"] and sweep.config == {}
+    assert [run.config_file for run in sweep.runs] == [files[0], files[0], files[1], files[1]]
+    assert sweep.runs[3].config["MODEL.BACKBONE.DEPTH"] == "10x" and sweep.runs[3].values == {
+        CONFIG: "quick",
+        "SEED": 2,
+    }
+    with pytest.raises(UserError, match="two of them have one name"):
+        plan_sweep([files[0], files[0]], [["SEED", "1"]], ["OUTPUT_DIR", str(tmp_path)])
+    with pytest.raises(UserError, match="several --config-file need one folder: add OUTPUT_DIR"):
+        plan_sweep(files, [["SEED", "1"]], [])
 
 
 def test_short_names() -> None:

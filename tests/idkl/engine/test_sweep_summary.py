@@ -22,7 +22,7 @@ def test_summary_against_a_naive_one() -> None:
                 values = {"SEED": seed, TGSA: weight, "DATASETS.SPLIT": split}
                 numbers = (torch.rand(3, generator=generator) * 100).tolist()
                 rows = [make_row("all", numbers[0]), make_row("all", numbers[1], True), make_row("indoor", numbers[2])]
-                results.append((Run(values, Path("x"), [], {}), rows))
+                results.append((Run(values, Path("x"), "a.yml", [], {}), rows))
     summary = summarize(results, keys)
     assert [(row["values"], row["mode"], row["rerank"]) for row in summary] == [
         ({TGSA: weight}, mode, rerank)
@@ -44,7 +44,7 @@ def test_summary_against_a_naive_one() -> None:
 
 def test_the_table() -> None:
     runs = [
-        (Run({"SEED": seed, TGSA: weight}, Path("x"), [], {}), [make_row("all", weight + seed)])
+        (Run({"SEED": seed, TGSA: weight}, Path("x"), "a.yml", [], {}), [make_row("all", weight + seed)])
         for seed in (10, 30)
         for weight in (0.0, 0.6)
     ]

@@ -13,6 +13,7 @@ from idkl.modeling import DualStreamFeatures
 @pytest.mark.parametrize(
     ("depth", "options", "channels"),
     [
+        ("10x", {}, 256),
         ("18x", {}, 512),
         ("34x", {"WITH_IBN": True}, 512),
         ("50x", {"WITH_IBN": True, "WITH_SE": True}, 2048),

@@ -11,6 +11,7 @@ import torch
 
 from datasets_ext.errors import UserError
 
+from .sweep_differences import differences, format_differences
 from .sweep_folder import State, opened, state_of
 from .sweep_plan import Run, Sweep
 from .sweep_run import OUTPUT, train_runs, visible_gpus
@@ -38,7 +39,7 @@ def run_sweep(sweep: Sweep, gpus: Sequence[int], program: Path) -> None:
 
         def command(run: Run) -> list[str]:
             flags = ["--resume"] if states[run.folder] == "begun" else []
-            return [sys.executable, str(program), "--config-file", sweep.config_file, *flags, *run.words]
+            return [sys.executable, str(program), "--config-file", run.config_file, *flags, *run.words]
 
         def report(run: Run, text: str) -> None:
             print(f"[{sweep.runs.index(run) + 1}/{len(sweep.runs)}] {run.folder.name} {text}", flush=True)
@@ -74,8 +75,11 @@ def _summarize(sweep: Sweep, finished: list[Run]) -> None:
     if not finished:
         return
     results = read_runs(finished)
-    summary = summarize(results, sweep.keys)
+    summary, paired = summarize(results, sweep.keys), differences(results, sweep.keys)
     if len(finished) < len(sweep.runs):
         print(f"\nINCOMPLETE: {len(finished)} of {len(sweep.runs)} runs")
     print(f"\n{format_sweep(results, summary)}")
-    print(f"\nFiles in {sweep.folder}: {write_sweep_results(sweep, results, summary).name}, a folder for each run")
+    if paired:
+        print(f"\n{format_differences(paired)}")
+    path = write_sweep_results(sweep, results, summary, paired)
+    print(f"\nFiles in {sweep.folder}: {path.name}, a folder for each run")

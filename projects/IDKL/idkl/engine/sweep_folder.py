@@ -48,7 +48,7 @@ def opened(sweep: Sweep) -> Iterator[int]:
         if plan.exists():
             _check_plan(sweep, plan)
         else:
-            content = {"config_file": sweep.config_file, "keys": sweep.keys, "config": sweep.config}
+            content = {"config_files": sweep.config_files, "keys": sweep.keys, "config": sweep.config}
             write_atomically(plan, lambda file: file.write(json.dumps(content, indent=2).encode()))
         yield lock
 

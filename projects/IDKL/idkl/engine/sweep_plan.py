@@ -1,4 +1,4 @@
-"""What a sweep trains: one config over values of some keys, checked before the first run starts."""
+"""What a sweep trains: configs over values of some keys, checked before the first run starts."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from ..config import add_idkl_config
 from .setup import load_config, merge_config
 
 LONGEST_NAME = 40  # letters of a value in the name of a folder
+CONFIG = "CONFIG"  # stands among the swept keys where several config files are compared; its values are their names
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Run:
 
     values: dict[str, Any]  # of the swept keys, as the config holds them
     folder: Path
+    config_file: str
     words: list[str]  # what follows the flags on the command line of ``tools/train_net.py``
     config: dict[str, Any]  # every key with its value, before device and seed are decided
 
@@ -39,15 +41,16 @@ class Sweep:
     """Every run of one sweep."""
 
     folder: Path
-    config_file: str
+    config_files: list[str]
     keys: list[str]
-    config: dict[str, Any]  # as :attr:`Run.config`, without the swept keys
+    config: dict[str, Any]  # as :attr:`Run.config`, without the swept keys; empty where configs are compared
     device: str  # what MODEL.DEVICE came to
     runs: list[Run]
 
 
 def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Part a command line where its overrides begin: at the first config key that does not follow ``--over``.
+    """Part a command line where its overrides begin: at the first config key that follows neither ``--over`` nor
+    ``--between``.
 
     A word is taken as a key when it is one of fast-reid's or ours, or has the form ``ABC.DEF``; no value does.
 
@@ -60,7 +63,8 @@ def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     starts = (
         index
         for index, word in enumerate(words)
-        if (word in simple or re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+", word)) and words[index - 1] != "--over"
+        if (word in simple or re.fullmatch(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+", word))
+        and words[index - 1] not in ("--over", "--between")
     )
     start = next(starts, len(words))
     flags, overrides = list(words[:start]), list(words[start:])
@@ -69,35 +73,37 @@ def split_overrides(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def plan_sweep(config_file: str, over: Sequence[Sequence[str]], overrides: list[str]) -> Sweep:
+def plan_sweep(config_files: Sequence[str], over: Sequence[Sequence[str]], overrides: list[str]) -> Sweep:
     """Every combination of the values, each with a config that is complete and checked.
 
     Args:
-        config_file: as for ``tools/train_net.py``.
+        config_files: one as for ``tools/train_net.py``, or several to compare, each over all values.
         over: for each swept key the key and its values; ``1-10`` stands for the numbers 1 to 10.
         overrides: KEY VALUE KEY VALUE ... for all runs; ``OUTPUT_DIR`` names the sweep's folder.
 
     Raises:
         UserError: a key or value is wrong, or said twice.
     """
-    keys = [words[0] for words in over]
-    _check_keys(keys, overrides)
-    base = flatten(merge_config(config_file, overrides))
+    swept = [words[0] for words in over]
+    _check_keys(swept, overrides)
+    names = _config_names(config_files, overrides)
+    base = flatten(merge_config(config_files[0], overrides))
     folder = Path(base["OUTPUT_DIR"])
-    short = short_names(keys)
     runs: list[Run] = []
-    for texts in itertools.product(*(_expand(words[0], words[1:]) for words in over)):
-        words = [*overrides, *itertools.chain(*zip(keys, texts, strict=True))]
-        config = merge_config(config_file, words)
-        values = {key: _plain(reduce(operator.getitem, key.split("."), config)) for key in keys}
+    device = ""
+    for file, *texts in itertools.product(config_files, *(_expand(words[0], words[1:]) for words in over)):
+        words = [*overrides, *itertools.chain(*zip(swept, texts, strict=True))]
+        config = merge_config(file, words)
+        values = {key: _plain(reduce(operator.getitem, key.split("."), config)) for key in swept}
+        values = ({CONFIG: names[file]} if len(names) > 1 else {}) | values
         if values in [run.values for run in runs]:
             raise UserError(f"--over gives {_say(values)} twice: leave one out")
-        run_folder = folder / "_".join(f"{short[key]}-{_name(value)}" for key, value in values.items())
+        run_folder = folder / _folder_name(values)
         words += ["OUTPUT_DIR", str(run_folder)]
-        checked = load_config(argparse.Namespace(config_file=config_file, opts=words, resume=False))
-        runs.append(Run(values, run_folder, words, flatten(config)))
-    kept = {key: value for key, value in base.items() if key not in keys}
-    return Sweep(folder, config_file, keys, kept, checked.MODEL.DEVICE, runs)
+        device = load_config(argparse.Namespace(config_file=file, opts=words, resume=False)).MODEL.DEVICE
+        runs.append(Run(values, run_folder, file, words, flatten(config)))
+    kept = {key: value for key, value in base.items() if key not in swept} if len(names) == 1 else {}
+    return Sweep(folder, list(config_files), list(runs[0].values), kept, device, runs)
 
 
 def flatten(cfg: CfgNode) -> dict[str, Any]:
@@ -122,6 +128,21 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
         others = [f".{other}" for other in keys if other != key]
         names[key] = next((tail for tail in tails if not any(o.endswith(f".{tail}") for o in others)), key)
     return names
+
+
+def _config_names(files: Sequence[str], overrides: list[str]) -> dict[str, str]:
+    """A name for each config file: the file's own, without its ending."""
+    names = {file: Path(file).stem for file in files}
+    if len(set(names.values())) < len(files):
+        raise UserError(f"--config-file {' '.join(files)}: two of them have one name; rename one or leave it out")
+    if len(files) > 1 and "OUTPUT_DIR" not in overrides[::2]:
+        raise UserError("several --config-file need one folder: add OUTPUT_DIR and its name to the overrides")
+    return names
+
+
+def _folder_name(values: dict[str, Any]) -> str:
+    short = short_names(list(values))
+    return "_".join(f"{short[key]}-{_name(value)}" for key, value in values.items())
 
 
 def _check_keys(keys: list[str], overrides: list[str]) -> None:

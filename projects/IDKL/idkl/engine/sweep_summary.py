@@ -28,13 +28,15 @@ SWEEP_RESULTS = "sweep_results.json"
 # Repetitions of one experiment: the summary is over them, and a group of its own for every value of another key.
 AVERAGED = ("SEED", "DATASETS.SPLIT")
 
+Results = Sequence[tuple[Run, list[Row]]]
+
 
 def read_runs(runs: Sequence[Run]) -> list[tuple[Run, list[Row]]]:
     """Finished runs, each with the rows of its ``results.json``."""
     return [(run, read_results(run.folder / RESULTS)) for run in runs]
 
 
-def summarize(results: Sequence[tuple[Run, list[Row]]], keys: Sequence[str]) -> list[Row]:
+def summarize(results: Results, keys: Sequence[str]) -> list[Row]:
     """Mean and standard deviation over the runs that differ in :data:`AVERAGED` keys only, a row a setting.
 
     Args:
@@ -55,30 +57,39 @@ def summarize(results: Sequence[tuple[Run, list[Row]]], keys: Sequence[str]) -> 
     return [_summary(values, rows) for values, rows in groups.values()]
 
 
-def write_sweep_results(sweep: Sweep, results: Sequence[tuple[Run, list[Row]]], summary: Sequence[Row]) -> Path:
-    """Write ``sweep_results.json`` into the sweep's folder: the keys, every run's rows, and the summary."""
+def write_sweep_results(sweep: Sweep, results: Results, summary: Sequence[Row], paired: Sequence[Row]) -> Path:
+    """Write ``sweep_results.json`` into the sweep's folder: the keys, every run's rows, the summary and the paired
+    differences of :func:`.sweep_differences.differences`."""
     runs = [{"values": run.values, "folder": run.folder.name, "rows": rows} for run, rows in results]
     content = {
         "keys": sweep.keys,
         "planned_runs": len(sweep.runs),
         "runs": runs,
         "summary": list(summary),
+        "differences": list(paired),
     }
     path = sweep.folder / SWEEP_RESULTS
     write_atomically(path, lambda file: file.write((json.dumps(content, indent=2) + "\n").encode()))
     return path
 
 
-def format_sweep(results: Sequence[tuple[Run, list[Row]]], summary: Sequence[Row]) -> str:
+def format_sweep(results: Results, summary: Sequence[Row]) -> str:
     """The summary as a text table, in percent, and below it, where runs were averaged, each run's own values."""
-    means = [(row["values"], row, [str(row["runs"]), *(_cell(row, metric) for metric in METRICS)]) for row in summary]
-    table = _table(means, ["runs", *METRICS])
-    shared = shared_labels(summary)
+    table, shared = format_means(summary, "runs"), shared_labels(summary)
     if all(row["runs"] == 1 for row in summary):
         return f"{shared} (percent, one run each)\n\n{table}"
     own = [(run.values, row, [f"{row[metric]:.2f}" for metric in METRICS]) for run, rows in results for row in rows]
     caption = f"{shared} (percent, mean±population standard deviation over runs)"
     return f"{caption}\n\n{table}\n\nEach run\n\n{_table(own, list(METRICS))}"
+
+
+def format_means(rows: Sequence[Row], counted: str) -> str:
+    """Rows with "values", labels, metrics, "std" and their number, which ``counted`` names, as a text table."""
+    lines = [
+        (row["values"], row, [str(row[counted]), *(_cell(row, metric, row[counted]) for metric in METRICS)])
+        for row in rows
+    ]
+    return _table(lines, [counted, *METRICS])
 
 
 def _summary(values: dict[str, Any], rows: list[Row]) -> Row:
@@ -104,5 +115,5 @@ def _table(lines: Sequence[tuple[dict[str, Any], Row, list[str]]], columns: list
     return tabulate(body, [*short.values(), *varying, *columns], disable_numparse=True, colalign=alignment)
 
 
-def _cell(row: Row, metric: str) -> str:
-    return f"{row[metric]:.2f}±{row['std'][metric]:.2f}" if row["runs"] > 1 else f"{row[metric]:.2f}"
+def _cell(row: Row, metric: str, number: int) -> str:
+    return f"{row[metric]:.2f}±{row['std'][metric]:.2f}" if number > 1 else f"{row[metric]:.2f}"

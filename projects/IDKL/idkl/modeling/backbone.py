@@ -18,6 +18,7 @@ from datasets_ext.errors import UserError
 from .choice import chosen
 from .pretrained import load_pretrained
 from .recompute import recomputed
+from .resnet10 import build_resnet10
 
 STAGES = (3, 4)  # the stages that each branch has of its own
 # How the stem's max-pooling windows lie: as in fast-reid, or as in torchvision.
@@ -131,7 +132,7 @@ def _channels(layer: nn.Sequential) -> int:
 
 @BACKBONE_REGISTRY.register()
 def build_dual_stream_resnet_backbone(cfg: CfgNode) -> DualStreamResNet:
-    """The dual-stream backbone of ``MODEL.BACKBONE`` (DEPTH "18x" to "101x", LAST_STRIDE, WITH_IBN, WITH_SE, NORM).
+    """The dual-stream backbone of ``MODEL.BACKBONE`` (DEPTH "10x" to "101x", LAST_STRIDE, WITH_IBN, WITH_SE, NORM).
 
     Raises:
         UserError: ``WITH_NL`` (non-local blocks sit between the layers and would be lost), an unknown depth, or
@@ -139,12 +140,14 @@ def build_dual_stream_resnet_backbone(cfg: CfgNode) -> DualStreamResNet:
     """
     if cfg.MODEL.BACKBONE.WITH_NL:
         raise UserError("MODEL.BACKBONE.WITH_NL True: the dual-stream backbone has no non-local blocks; set it False")
-    if cfg.MODEL.BACKBONE.DEPTH not in ("18x", "34x", "50x", "101x"):
-        raise UserError(f"MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} is unknown: choose 18x, 34x, 50x or 101x")
+    if cfg.MODEL.BACKBONE.DEPTH not in ("10x", "18x", "34x", "50x", "101x"):
+        raise UserError(
+            f"MODEL.BACKBONE.DEPTH {cfg.MODEL.BACKBONE.DEPTH} is unknown: choose 10x, 18x, 34x, 50x or 101x"
+        )
     plain = cfg.clone()
     plain.defrost()
     plain.MODEL.BACKBONE.PRETRAIN = False
-    resnet = build_resnet_backbone(plain)
+    resnet = (build_resnet10 if cfg.MODEL.BACKBONE.DEPTH == "10x" else build_resnet_backbone)(plain)
     resnet.maxpool = nn.MaxPool2d(3, 2, **chosen("MODEL.BACKBONE.MAX_POOL", cfg.MODEL.BACKBONE.MAX_POOL, MAX_POOLS))
     if cfg.MODEL.BACKBONE.PRETRAIN:
         load_pretrained(resnet, cfg.MODEL.BACKBONE)
