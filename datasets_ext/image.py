@@ -27,7 +27,7 @@ def read_image(path: str) -> Image.Image:
         UserError: the file is missing, unreadable, truncated or not an image.
     """
     try:
-        with Image.open(path) as opened:
+        with _open(path) as opened:
             return to_rgb(opened)
     except FileNotFoundError:
         raise UserError(f"image {path} is gone: restore it, or take it out of the split files") from None
@@ -47,3 +47,13 @@ def to_rgb(opened: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image, dtype=np.int64) >> 8).clip(0, 255).astype(np.uint8))
     return image.convert("RGB")
+
+
+def _open(path: str) -> Image.Image:
+    """The image, not decoded yet; a PNG's checksums are looked at, which Pillow passes over when it decodes."""
+    image = Image.open(path)
+    if image.format == "PNG":
+        with image:
+            image.verify()
+        image = Image.open(path)
+    return image

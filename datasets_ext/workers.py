@@ -150,7 +150,7 @@ def _kill(workers: Iterable[BaseProcess]) -> None:
         if worker.is_alive():
             worker.kill()
             worker.join()
-    if in_main:
+    if before is not None:  # Python has no handlers any more when it is about to end
         signal.signal(signal.SIGCHLD, before)
 
 

@@ -13,6 +13,7 @@ import pytest
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools.config.pyprojecttoml import read_configuration
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 MACHINES = (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"))
@@ -57,6 +58,15 @@ def test_every_folder_with_code_is_a_package_so_that_the_wheel_has_it() -> None:
     folders = {file.parent for root in roots for file in root.rglob("*.py")}
     assert folders >= set(roots)
     assert [str(folder) for folder in folders if not (folder / "__init__.py").exists()] == []
+
+
+def test_the_wheel_has_the_files_that_are_not_code() -> None:
+    data = read_configuration(REPOSITORY / "pyproject.toml")["tool"]["setuptools"]["package-data"]
+    package = REPOSITORY / "projects" / "IDKL" / "idkl"
+    others = {file for file in package.rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    folders = {name: package.parent.joinpath(*name.split(".")) for name in data}
+    kept = {file for name, patterns in data.items() for pattern in patterns for file in folders[name].glob(pattern)}
+    assert len(others) > 5 and others == kept
 
 
 def make(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -49,3 +49,17 @@ def test_a_broken_file_is_named(tmp_path: Path, content: bytes | str) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"b\.jpg is gone"):
         read_image(str(tmp_path / "b.jpg"))
+
+
+def test_no_damaged_byte_of_a_png_goes_unnoticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 10, 3)).save(path)
+    content = path.read_bytes()
+    expected = np.asarray(read_image(str(path)))
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        try:
+            found = np.asarray(read_image(str(path)))
+        except UserError:
+            continue
+        assert np.array_equal(found, expected)

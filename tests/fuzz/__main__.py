@@ -32,13 +32,12 @@ def main() -> None:
     rows, failed = [], 0
     with tempfile.TemporaryDirectory() as folder:
         kinds = make_kinds(Path(folder))
-        others = other_contents(kinds)
         for kind in kinds:
             if not re.search(args.kind, kind.name):
                 continue
             start = time.monotonic()
             counts: Counter[str] = Counter()
-            cases = run_cases(kind, args.seed, args.first, args.count, others)
+            cases = run_cases(kind, args.seed, args.first, args.count, other_contents(kinds, kind))
             for case in tqdm(cases, kind.name, args.count, disable=not sys.stderr.isatty()):
                 counts[case.outcome] += 1
                 failed += case.outcome in BAD

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,9 @@ def _permutations(folder: Path) -> list[Kind]:
         path = folder / f"rand_perm_cam-{compressed}.mat"
         scipy.io.savemat(path, {"rand_perm_cam": make_cells(COUNTS, 4)}, do_compression=compressed)
         name = f"permutations .mat, {'compressed' if compressed else 'plain'}"
-        read = _reader(lambda path=path: read_permutations(path, COUNTS))
+        read = partial(read_permutations, path, COUNTS)
         kinds.append(Kind(name, [path], read) if says is None else Kind(name, [path], read, says))
     return kinds
-
-
-def _reader(read: Callable[[], Any]) -> Callable[[], Any]:
-    return read
 
 
 def _as_scipy(value: Any, path: Path) -> bool:
@@ -70,9 +67,10 @@ def _scipy_has(path: Path, name: str, found: dict[tuple[int, int], Any]) -> bool
         cells = scipy.io.loadmat(path, variable_names=[name])[name].ravel()
     except BaseException:
         return False
-    own = {
-        key: cells[key[0] - 1].ravel()[key[1] - 1] if key[0] else cells[key[1] - 1].astype(np.float32) for key in found
-    }
+    own = {}
+    for camera, pid in found:
+        with np.errstate(over="ignore"):
+            own[camera, pid] = cells[camera - 1].ravel()[pid - 1] if camera else cells[pid - 1].astype(np.float32)
     return all(np.array_equal(found[key], own[key][: len(found[key])], equal_nan=True) for key in found)
 
 

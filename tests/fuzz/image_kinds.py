@@ -15,7 +15,7 @@ from datasets_ext.augmentation import to_pixels
 from datasets_ext.cache import open_cache
 from datasets_ext.image import read_image
 
-from .kind import Kind
+from .kind import Kind, never
 
 SIZE = 24, 12
 RESIZE = T.Resize([*SIZE])
@@ -40,7 +40,10 @@ def image_kinds(folder: Path) -> list[Kind]:
     for name, (image, options) in saved.items():
         image.save(folder / name, **options)
         paths.append(folder / name)
-    images = [Kind(f"image {path.name}", [path], _decoded(path), _is_image) for path in paths]
+    images = [
+        Kind(f"image, {path.name}", [path], _decoded(path), never if path.suffix == ".png" else _is_image)
+        for path in paths
+    ]
     return [*images, _cache(folder, paths)]
 
 
@@ -49,8 +52,8 @@ def _decoded(path: Path) -> Callable[[], Any]:
 
 
 def _is_image(value: Any, path: Path) -> bool:
-    """Other pixels of the size that the network takes: whether they were meant, no format but PNG can tell, and Pillow
-    looks at PNG's checksums as far as it needs them."""
+    """Other pixels of the size that the network takes: JPEG and BMP cannot tell whether they were meant, PNG has
+    checksums."""
     return tuple(value.shape) == (3, *SIZE)
 
 

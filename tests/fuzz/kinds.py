@@ -24,6 +24,7 @@ def make_kinds(folder: Path) -> list[Kind]:
     return kinds
 
 
-def other_contents(kinds: Sequence[Kind]) -> list[bytes]:
-    """One file of each kind, to take the place of another kind's."""
-    return [kind.files[0].read_bytes() for kind in kinds]
+def other_contents(kinds: Sequence[Kind], kind: Kind) -> list[bytes]:
+    """A file of each kind that ``kind`` does not read, to take the place of its own."""
+    format_ = kind.name.partition(",")[0]
+    return [other.files[0].read_bytes() for other in kinds if other.name.partition(",")[0] != format_]

@@ -9,7 +9,7 @@ import resource
 import select
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -42,17 +42,20 @@ class OutOfTime(BaseException):
 def run_cases(kind: Kind, seed: int, first: int, count: int, others: Sequence[bytes]) -> Iterator[Case]:
     """Damage and read ``count`` files. Case ``first`` + i depends on nothing but kind, seed and its number."""
     end = first + count
+    pristine = {path: path.read_bytes() for path in kind.files}
     while first < end:
-        for case in _in_child(lambda start=first: _cases(kind, seed, range(start, end), others)):
+        for case in _in_child(lambda start=first: _cases(kind, seed, range(start, end), pristine, others)):
             yield case
             first = case.index + 1
 
 
-def _cases(kind: Kind, seed: int, indices: range, others: Sequence[bytes]) -> Iterator[Case]:
-    pristine = {path: path.read_bytes() for path in kind.files}
-    expected = kind.read()
+def _cases(
+    kind: Kind, seed: int, indices: range, pristine: Mapping[Path, bytes], others: Sequence[bytes]
+) -> Iterator[Case]:
     for path, content in pristine.items():
+        clear(path)  # what a crash may have left
         path.write_bytes(content)
+    expected = kind.read()
     for index in indices:
         rng = Random(f"{kind.name} {seed} {index}")
         path = rng.choice(kind.files)

@@ -62,8 +62,9 @@ def test_what_a_bad_reader_does_is_told(
     path.write_bytes(content)
     kind = Kind("bad", [path], lambda: content if path.read_bytes() == content else read(path))
     seed = next(s for s in range(99) if _damaged(Random(f"bad {s} 0"), path, content) not in (content, b"", None))
-    (case,) = run_cases(kind, seed, 0, 1, [b"other"])
-    assert case.outcome == outcome, case
+    first, second = run_cases(kind, seed, 0, 2, [b"other"])
+    assert first.outcome == outcome, first
+    assert (first.index, second.index) == (0, 1)  # what the first one left is gone
 
 
 def _damaged(rng: Random, path: Path, content: bytes) -> bytes | None:

@@ -21,7 +21,7 @@ def add_idkl_config(cfg: CfgNode) -> None:
     # pixel on every side, as in torchvision and in the authors' released code.
     cfg.MODEL.BACKBONE.MAX_POOL = "ceil"
     # Rank lists and histograms at each evaluation in a training, and features for the projector at the last one, for
-    # TensorBoard: in OUTPUT_DIR/pictures, a few seconds and 0.5 MB each, and 2 MB at the end.
+    # TensorBoard: in OUTPUT_DIR/pictures, about a second and 0.4 MB each, and 2 MB at the end.
     cfg.TEST.PICTURES = True
     cfg.MODEL.IDKL = idkl = CfgNode()
     # Open in the paper: what a modality discriminator and confuser are.

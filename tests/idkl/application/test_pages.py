@@ -28,7 +28,7 @@ from tests.runs import save_network
 from tools.app import main
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 TOP = 4
 
@@ -156,11 +156,16 @@ def tab(chromium: Browser, address: str) -> Iterator[Page]:
     assert troubles == []
 
 
+def follow(tab: Page, link: Locator) -> None:
+    """Click, and wait until the next page and its images are there."""
+    with tab.expect_navigation():
+        link.click()
+
+
 def send(tab: Page, file: Path, modality: str = "infrared") -> None:
     tab.set_input_files("input[type=file]", file)
     tab.get_by_label(modality, exact=True).check()
-    tab.get_by_role("button", name="Search").click()
-    tab.wait_for_load_state()
+    follow(tab, tab.get_by_role("button", name="Search"))
 
 
 def seen(tab: Page) -> bool:
@@ -169,16 +174,16 @@ def seen(tab: Page) -> bool:
 
 
 def test_a_click_ranks_the_gallery(tab: Page, search: PersonSearch) -> None:
-    tab.locator(".offered a").first.click()
-    tab.wait_for_load_state("networkidle")
+    follow(tab, tab.locator(".offered a").first)
     answer = search.ask_row(int(search.rows(1)[0]), TOP)
     assert "Infrared query, visible gallery" in tab.locator("#answer h2").inner_text()
     cards = tab.locator(".matches li")
-    assert [f"{match.cosine:.3f}" in text for match, text in zip(answer.matches, cards.all_inner_texts(), strict=True)]
+    for match, text in zip(answer.matches, cards.all_inner_texts(), strict=True):
+        assert f"cosine {match.cosine:.3f}" in text
     right = [match.pid == answer.pid for match in answer.matches]
     assert ["✓ same person" in text for text in cards.all_inner_texts()] == right
     assert seen(tab) and tab.locator(".matches img").count() == 2 * TOP
-    cards.first.get_by_role("link").click()  # and on from the match, the other way round
+    follow(tab, cards.first.get_by_role("link"))  # and on from the match, the other way round
     assert "Visible query, infrared gallery" in tab.locator("#answer h2").inner_text()
 
 

@@ -55,3 +55,12 @@ def test_anything_else_is_one_line(content: bytes, message: str) -> None:
     with pytest.raises(UserError, match=message) as error:
         read_upload(content, "notes.png")
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_whatever_a_decoder_raises_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Image.Image) -> Image.Image:
+        raise IndexError("out of\nrange")
+
+    monkeypatch.setattr("idkl.application.upload.to_rgb", fail)
+    with pytest.raises(UserError, match=r"^a\.png is a damaged image \(out of range\): save it again\.$"):
+        read_upload(encode(Image.new("RGB", (9, 9))), "a.png")

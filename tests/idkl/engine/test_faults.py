@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import random
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from fastreid.utils.events import JSONWriter
 from torch import nn
 
 from datasets_ext import UserError, files
@@ -116,6 +118,20 @@ def test_a_disk_that_fills_during_a_training(
 
     assert forked(fill) == 0
     assert "Traceback" not in capfd.readouterr().out and not list(tmp_path.glob("*.pth"))
+
+
+def test_a_record_that_cannot_be_written_is_one_line(
+    tmp_path: Path, datasets: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FASTREID_DATASETS", str(datasets))
+
+    def full(self: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "metrics.json")
+
+    monkeypatch.setattr(JSONWriter, "write", full)
+    with pytest.raises(UserError, match="^the run folder cannot be written .metrics.json.: No space left .*--resume"):
+        train(tmp_path, "SOLVER.MAX_EPOCH", "1", "TEST.EVAL_PERIOD", "9")
+    assert "Traceback" not in capsys.readouterr().out
 
 
 def test_a_run_folder_belongs_to_one_training(tmp_path: Path) -> None:

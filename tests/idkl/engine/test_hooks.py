@@ -98,8 +98,7 @@ def test_frozen_layers_stay_so_after_an_evaluation() -> None:
 def test_evaluation_epochs(period: int, expected: list[int]) -> None:
     seen: list[int] = []
     hook = EvalHook(period, lambda: seen.append(hook.trainer.epoch + 1), None, nullcontext)
-    hook.trainer = SimpleNamespace(max_epoch=5, epoch=0, start_iter=0)
-    hook.before_train()
+    hook.trainer = SimpleNamespace(max_epoch=5, epoch=0, iter=0)
     for epoch in range(5):
         hook.trainer.epoch = epoch
         hook.after_epoch()
@@ -111,8 +110,8 @@ def test_evaluation_epochs(period: int, expected: list[int]) -> None:
 def test_the_untrained_network_is_evaluated_at_the_very_start_only(start: int, expected: list[str]) -> None:
     seen: list[str] = []
     hook = EvalHook(1, lambda: None, lambda: seen.append("before"), nullcontext)
-    hook.trainer = SimpleNamespace(start_iter=start)
-    hook.before_train()
+    hook.trainer = SimpleNamespace(iter=start)
+    hook.before_epoch()
     assert seen == expected
 
 

@@ -29,7 +29,9 @@ def test_an_image_that_breaks_in_training_is_named(datasets: Path, tmp_path: Pat
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_by_name(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(UserError, match=r"loss_\w+.* became infinite or NaN at iteration \d+: lower SOLVER.BASE_LR"):
+    with pytest.raises(
+        UserError, match=r"loss_\w+.* became infinite or NaN in epoch \d+ at iteration \d+; .*: lower SOLVER.BASE_LR"
+    ):
         train(tmp_path, "SOLVER.MAX_EPOCH", "1", "SOLVER.BASE_LR", "1e30")
     assert not list(tmp_path.glob("*.pth"))
     assert "Traceback" not in (tmp_path / "log.txt").read_text()

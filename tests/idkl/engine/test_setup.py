@@ -14,7 +14,7 @@ from fastreid.utils import comm
 
 from datasets_ext import UserError
 from idkl.engine import load_config, start_run
-from idkl.engine.setup import write_config
+from idkl.engine.setup import make_folder, write_config
 from tests.small import CONFIGS
 
 DEMO = str(CONFIGS / "demo.yml")
@@ -88,6 +88,9 @@ def test_whole_numbers_stand_for_floats(tmp_path: Path) -> None:
             ["MODEL.BACKBONE.MAX_POOL", "padded", "MODEL.BACKBONE.NAME", "build_resnet_backbone"],
             "MAX_POOL padded: only build_dual_stream_resnet_backbone has it; set it to ceil",
         ),
+        (["SEED", "99999999999999999999999"], "SEED is 99999999999999999999999: give a number from 0 to 2147483647"),
+        (["INPUT.SIZE_TRAIN", "[a, b]"], "INPUT.SIZE_TRAIN"),
+        (["INPUT.SIZE_TEST", "[64]"], r"INPUT.SIZE_TEST is \[64\]: give two whole numbers of pixels"),
         (["MODEL.IDKL.AFFINITY.TEMPERATURE", "0"], "AFFINITY.TEMPERATURE is 0.0: give a number above 0"),
         (["INPUT.CHANNEL_EXCHANGE", "2"], "INPUT.CHANNEL_EXCHANGE is 2.0: give a share from 0 to 1"),
         (["MODEL.IDKL.REVERSAL_RAMP", "-1"], "REVERSAL_RAMP is -1.0: give 0 or more"),
@@ -130,6 +133,24 @@ def test_mistakes_in_a_config_file(tmp_path: Path, text: str, message: str) -> N
     assert str(path) in str(error.value) and "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("MODEL:\n  DEVICE:\n", "MODEL.DEVICE has no value"),
+        ("SEED:\n", "SEED has no value"),
+        ("_BASE_: mine.yml\n", "mine.yml is nested without end"),
+        ("A: " + 3000 * "[", "mine.yml is nested without end"),
+        ("MODEL: &m\n  A: *m\n", "mine.yml"),
+    ],
+)
+def test_configs_that_say_nothing_or_never_end(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message) as error:
+        load_config(arguments(config=str(path)))
+    assert "\n" not in str(error.value)
+
+
 def test_missing_config_file() -> None:
     with pytest.raises(UserError, match=r"config file no\.yml is missing"):
         load_config(arguments(config="no.yml"))
@@ -156,6 +177,8 @@ def test_output_folder_that_cannot_be_written(tmp_path: Path) -> None:
     args = arguments("OUTPUT_DIR", str(tmp_path / "file" / "run"))
     with pytest.raises(UserError, match="OUTPUT_DIR .* cannot be written"):
         start_run(load_config(args), args)
+    with pytest.raises(UserError, match="OUTPUT_DIR .* cannot be written .embedded null byte"):
+        make_folder(tmp_path / "\0")
 
 
 def test_a_run_is_not_overwritten(tmp_path: Path) -> None:

@@ -128,6 +128,17 @@ def test_a_stopped_run_goes_on_bit_by_bit(finished: Path, tmp_path: Path, monkey
     assert [one.key for one in differences(finished, tmp_path) if one.matters] == ["epochs_done"]
 
 
+def test_the_same_seed_gives_the_same_table_with_any_number_of_workers(tmp_path: Path) -> None:
+    options = ("SOLVER.MAX_EPOCH", "1", "SEED", "4", "DETERMINISTIC", "True", "TEST.RERANK.ENABLED", "False")
+    for name, workers in (("first", "0"), ("second", "2")):
+        train(tmp_path / name, *options, "DATALOADER.NUM_WORKERS", workers)
+        assert torch.are_deterministic_algorithms_enabled()
+    first, second = weights(tmp_path / "first"), weights(tmp_path / "second")
+    assert all(torch.equal(first[name], value) for name, value in second.items())
+    tables = [(tmp_path / name / "results.json").read_bytes() for name in ("first", "second")]
+    assert tables[0] == tables[1]
+
+
 def test_a_finished_run_is_only_evaluated_again(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -59,6 +59,8 @@ def made(datasets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTREID_DATASETS", str(datasets))
         patch.setattr("idkl.export.latency.RUNS", 1)
+        patch.setattr("idkl.export.latency.BATCHES", (1, 2))
+        patch.setattr("idkl.export.agreement.TEST_IMAGES", 6)
         with pytest.MonkeyPatch.context() as streams:
             streams.setattr(sys, "stdout", printed := io.StringIO())
             for ending in FORMATS:
@@ -131,8 +133,8 @@ def test_the_file_says_what_it_is_and_not_where_it_was_made(made: Made) -> None:
 def test_the_program_says_how_near_and_how_fast(made: Made) -> None:
     errors = [float(error) for error in re.findall(r"max abs error (\S+),", made.printed)]
     assert len(errors) == 4 and max(errors) < 1e-5
-    assert made.printed.count("32 test images of SYSU_MM01") == 2
-    assert re.findall(r"^ +(1|16) +[\d.]+ +[\d.]+ +[\d.]+$", made.printed, re.MULTILINE) == ["1", "16"] * 2
+    assert made.printed.count(" 6 test images of SYSU_MM01") == 2
+    assert re.findall(r"^ +(1|2) +[\d.]+ +[\d.]+ +[\d.]+$", made.printed, re.MULTILINE) == ["1", "2"] * 2
 
 
 def test_the_example_ranks_as_the_model(

@@ -32,14 +32,15 @@ def read_upload(content: bytes, name: str) -> Image.Image:
             if opened.width * opened.height > MAX_PIXELS:
                 raise UserError(_too_many_pixels(name))
             return to_rgb(opened)
-    except UserError:
-        raise
     except Image.DecompressionBombError:
         raise UserError(_too_many_pixels(name)) from None
     except UnidentifiedImageError:
         raise UserError(f"{name} is not an image of a known format: give one of {', '.join(FORMATS)}.") from None
+    except UserError:
+        raise
     except Exception as error:  # a damaged file makes decoders raise almost anything
-        raise UserError(f"{name} is a damaged image ({error}): save it again.") from None
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{name} is a damaged image ({reason}): save it again.") from None
 
 
 def _too_many_pixels(name: str) -> str:

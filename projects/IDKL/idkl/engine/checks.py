@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from fastreid.config import CfgNode
@@ -47,7 +48,6 @@ def check_config(cfg: CfgNode) -> None:
     Raises:
         UserError: names the key, the value and what can stand there.
     """
-    check_given(cfg)
     _check_registry("MODEL.META_ARCHITECTURE", cfg.MODEL.META_ARCHITECTURE, META_ARCH_REGISTRY)
     _check_registry("MODEL.BACKBONE.NAME", cfg.MODEL.BACKBONE.NAME, BACKBONE_REGISTRY)
     _check_registry("MODEL.HEADS.NAME", cfg.MODEL.HEADS.NAME, REID_HEADS_REGISTRY)
@@ -59,6 +59,12 @@ def check_config(cfg: CfgNode) -> None:
     for key in POSITIVE:
         if _value(cfg, key) <= 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give a number above 0")
+    if cfg.SEED >= 2**31:
+        raise UserError(f"SEED is {cfg.SEED}: give a number from 0 to {2**31 - 1}, or -1 for a new one")
+    for key in ("INPUT.SIZE_TRAIN", "INPUT.SIZE_TEST"):
+        size = _value(cfg, key)
+        if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+            raise UserError(f"{key} is {size}: give two whole numbers of pixels, [height, width]")
     for key in NOT_NEGATIVE:
         if _value(cfg, key) < 0:
             raise UserError(f"{key} is {_value(cfg, key)}: give 0 or more")
@@ -130,7 +136,7 @@ def _check_choice(key: str, value: str, known: Iterable[str]) -> None:
         raise UserError(f"{key} {value} is unknown: choose from {', '.join(known)}")
 
 
-def _value(cfg: CfgNode, key: str) -> float:
+def _value(cfg: CfgNode, key: str) -> Any:
     node = cfg
     for part in key.split("."):
         node = node[part]

@@ -42,8 +42,8 @@ class EvalHook(hooks.EvalHook):
         self._before = before
         self._interruptible = interruptible
 
-    def before_train(self) -> None:
-        if self._before is not None and self.trainer.start_iter == 0:
+    def before_epoch(self) -> None:
+        if self._before is not None and self.trainer.iter == 0:
             with self._interruptible():
                 self._before()
 
@@ -70,7 +70,6 @@ class WriterHook(HookBase):
     def __init__(self, build: Callable[[int], list[EventWriter]], period: int) -> None:
         self._build = build
         self._period = period
-        self._writers: list[EventWriter] = []
         self.written = -1
 
     def before_train(self) -> None:
@@ -129,10 +128,8 @@ class ReversalRamp(HookBase):
 class ProgressBar(HookBase):
     """A progress bar over all steps with the loss, when the output is a terminal."""
 
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-
     def before_train(self) -> None:
+        self._stack = ExitStack()
         self._bar = tqdm.tqdm(
             total=self.trainer.max_iter,
             initial=self.trainer.start_iter,

@@ -140,11 +140,12 @@ class ResumableTrainer(DefaultTrainer):
             logger.info("All %d epochs are done; raise SOLVER.MAX_EPOCH to train on", self.max_epoch)
             self.epoch = self.start_epoch - 1
             return self._evaluate_and_keep()
-        with EventStorage(self.start_iter) as self.storage, self.stop_request.listening(), _said_in_one_line():
+        with EventStorage(self.start_iter) as self.storage, self.stop_request.listening():
             restore_history(self.storage, self._history)
             self.iter, self.epoch = self.start_iter, self.start_epoch
             try:
-                self._run()
+                with _said_in_one_line():
+                    self._run()
             except StopRequestedError:
                 self._stop()
             except Exception as error:
@@ -152,7 +153,9 @@ class ResumableTrainer(DefaultTrainer):
                     logger.exception("The training failed at iteration %d", self.iter)
                 raise
             finally:
-                self.after_train()
+                self._trainer.close()
+                with _said_in_one_line():
+                    self.after_train()
         return self._last_eval_results
 
     def _run(self) -> None:

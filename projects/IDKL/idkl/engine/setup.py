@@ -23,7 +23,7 @@ from datasets_ext.files import write_atomically
 
 from ..config import add_idkl_config
 from .checkpoint import has_run
-from .checks import check_config
+from .checks import check_config, check_given
 from .logs import start_logging
 
 logger = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ def merge_config(path: str, overrides: list[str]) -> CfgNode:
     if path:
         _merge_file(cfg, path)
     _merge_overrides(cfg, overrides)
+    check_given(cfg)
     return cfg
 
 
@@ -90,7 +91,7 @@ def start_run(cfg: CfgNode, args: argparse.Namespace) -> None:
         torch.backends.cudnn.benchmark = cfg.CUDNN_BENCHMARK and not cfg.DETERMINISTIC
     if cfg.DETERMINISTIC:
         os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"  # read when the GPU is first used
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(cfg.DETERMINISTIC, warn_only=True)
     set_precision(cfg)
 
 
@@ -119,6 +120,8 @@ def _merge_file(cfg: CfgNode, path: str) -> None:
         raise UserError(f"config file {path}: {_explain_key(cfg, str(error))}") from None
     except FileNotFoundError as error:
         raise UserError(f"config file {path}: its _BASE_ {error.filename} is missing") from None
+    except RecursionError:
+        raise UserError(f"config file {path} is nested without end: see its _BASE_ and its anchors") from None
     except (yaml.YAMLError, ValueError, AssertionError, TypeError, AttributeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"config file {path} is no valid config: {reason or type(error).__name__}") from None
@@ -208,5 +211,6 @@ def make_folder(folder: Path) -> None:
         probe = folder / ".writable"
         probe.touch()
         probe.unlink()
-    except OSError as error:
-        raise UserError(f"OUTPUT_DIR {folder} cannot be written ({error.strerror}): choose another one") from None
+    except (OSError, ValueError) as error:  # the latter of a name that no file can have
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"OUTPUT_DIR {str(folder)!r} cannot be written ({reason}): choose another one") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from datasets_ext.errors import UserError
 from datasets_ext.files import write_atomically
 
 from ..evaluation.results import RESULTS
+from .lock import locked
 from .setup import make_folder
 from .sweep_plan import Run, Sweep, flatten_nested
 
@@ -43,19 +43,14 @@ def opened(sweep: Sweep) -> Iterator[int]:
     if not plan.exists() and (sweep.folder / "config.yaml").exists():
         raise UserError(f"{sweep.folder} holds a run, not a sweep: choose another OUTPUT_DIR")
     make_folder(sweep.folder)
-    with (sweep.folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"another sweep, or a run that it left, is at work in {sweep.folder}: let it end, or stop it"
-            ) from None
+    refusal = f"another sweep, or a run that it left, is at work in {sweep.folder}: let it end, or stop it"
+    with locked(sweep.folder / LOCK, refusal) as lock:
         if plan.exists():
             _check_plan(sweep, plan)
         else:
             content = {"config_files": sweep.config_files, "keys": sweep.keys, "config": sweep.config}
             write_atomically(plan, lambda file: file.write(json.dumps(content, indent=2).encode()))
-        yield lock.fileno()
+        yield lock
 
 
 def state_of(run: Run) -> State:

@@ -149,6 +149,10 @@ class TrainStep(SimpleTrainer):
             losses = self._plain_model(batch)
         return blame(self._plain_model, losses)
 
+    def close(self) -> None:
+        """Let the loader's workers end."""
+        self._data_loader_iter.close()
+
     def write_metrics(self) -> None:
         """Put the kept metrics of every step into the event storage (means over the processes).
 

@@ -75,7 +75,7 @@ def read_camera_files(files: Sequence[Path], folder: Path | None) -> tuple[NDArr
     if not parts:
         raise UserError(f"no feature of a test identity in {files[0]} and the other five: check the files")
     features = np.empty((len(labels), parts[0].shape[1]), dtype=np.float32)  # MATLAB's columns would stay columns
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which the evaluation refuses
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite or NaN, the evaluation refuses
         np.concatenate(parts, out=features, casting="same_kind")
     paths = [f"cam{camera}/{pid:04d}/{image:04d}.jpg" for camera, pid, image in labels]
     camids, pids, _ = np.array(labels, dtype=np.int64).T

@@ -93,7 +93,7 @@ def _read_npz(path: Path) -> tuple[NDArray[np.float32], Images]:
         if arrays[key].shape != (len(features),) or arrays[key].dtype.kind not in kinds:
             raise _wrong(path, key, arrays[key], expected)
     relative = [_relative(name, f"{path}: path {row}") for row, name in enumerate(_names(path, paths))]
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, which the evaluation refuses
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite or NaN, the evaluation refuses
         single = np.ascontiguousarray(features, dtype=np.float32)
     try:
         return single, Images(relative, arrays["pids"].astype(np.int64), arrays["camids"].astype(np.int64))

@@ -80,8 +80,8 @@ def _code(values: Mapping[str, Any]) -> str:
     """The commit that ran, and whether files differed from it."""
     if "git.commit" not in values:
         return "installed, no checkout"
-    changed = _text(values.get("git.changed") or "")
-    state = f"with changes in {shorten(changed, LONGEST, placeholder=' ...')}" if changed else "without changes"
+    changed = values.get("git.changed")
+    state = f"with changes in {shorten(_text(changed), LONGEST, placeholder=' ...')}" if changed else "without changes"
     return f"commit {_text(values['git.commit'])} on {_text(values.get('git.branch', 'no branch'))}, {state}"
 
 
@@ -111,5 +111,5 @@ def list_differences(runs: Sequence[Run]) -> list[Differing]:
 
 def _text(value: Any) -> str:
     """A value in words, hashes by their beginning."""
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) or "none" if isinstance(value, list) else str(value)
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{28,52}\b", r"\1", text)

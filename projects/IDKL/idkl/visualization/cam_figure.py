@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +14,8 @@ from PIL import Image
 
 from datasets_ext.errors import UserError
 
-from .cam import choose_pairs, heat_maps
+from ..evaluation.ranking import IntArray
+from .cam import Heat, choose_pairs, heat_maps
 from .cam_model import FEATURES
 from .canvas import GREY, MODALITIES, in_style, new_figure
 from .embedded import Embedded
@@ -54,23 +55,29 @@ def cam_figure(
     figure = new_figure(width * _INCHES, height * _INCHES + 0.75)
     axes = figure.add_subplot(frameon=False, xlim=(-_LABEL, width - _LABEL), ylim=(height - 0.6, -0.6), aspect="equal")
     axes.set_axis_off()
-    for modality, name in enumerate(MODALITIES):
-        start = modality * (half + _GAP)
-        axes.text(start + half / 2, -0.42, name, ha="center", weight="bold", size=10)
-        for column, what in enumerate(("image", *features)):
-            axes.text(start + column * _TILE + 0.5, -0.1, what, ha="center", color=GREY)
-        for i, row in enumerate(shown[modality]):
-            top, picture = i * _ROW, thumbnail(embedded, int(row))
-            _draw_tile(axes, picture, start, top, f"camera {embedded.images.camids[row]}")
-            for column, heat in enumerate(heats.values(), 1):
-                text = f"cosine {heat.cosines[i]:.2f}"
-                _draw_heat(axes, picture, heat.maps[modality, i], start + column * _TILE, top, text)
+    for modality, rows in enumerate(shown):
+        _draw_side(axes, embedded, rows, heats, modality, modality * (half + _GAP))
     for i, row in enumerate(shown[0]):
         axes.text(-_LABEL, i * _ROW + 1, f"identity\n{embedded.images.pids[row]}", va="center")
     bar = figure.colorbar(ScalarMappable(cmap=_HEAT), ax=axes, location="bottom", aspect=45, shrink=0.5, pad=0.01)
     _label_bar(bar, *next(iter(heats.values())).cells)
     figure.suptitle(f"{embedded.name}: Grad-CAM of what the two images of a person have in common", size=10)
     return figure
+
+
+def _draw_side(
+    axes: Axes, embedded: Embedded, rows: IntArray, heats: Mapping[str, Heat], modality: int, start: float
+) -> None:
+    """The images ``rows`` of one modality and the heat on them, from ``start`` to the right."""
+    axes.text(start + _TILE * (1 + len(heats)) / 2, -0.42, MODALITIES[modality], ha="center", weight="bold", size=10)
+    for column, what in enumerate(("image", *heats)):
+        axes.text(start + column * _TILE + 0.5, -0.1, what, ha="center", color=GREY)
+    for i, row in enumerate(rows):
+        top, picture = i * _ROW, thumbnail(embedded, int(row))
+        _draw_tile(axes, picture, start, top, f"camera {embedded.images.camids[row]}")
+        for column, heat in enumerate(heats.values(), 1):
+            text = f"cosine {heat.cosines[i]:.2f}"
+            _draw_heat(axes, picture, heat.maps[modality, i], start + column * _TILE, top, text)
 
 
 def _label_bar(bar: Colorbar, height: int, width: int) -> None:

@@ -99,8 +99,8 @@ def _draw_frame(axes: Axes, rank: int, top: float, color: str, style: object, ma
 def _draw_legend(axes: Axes, top: float) -> None:
     for place, (right, what) in enumerate(((True, "same identity"), (False, "another identity"))):
         color, style, mark = _FRAMES[right]
-        left = place * 3.4
+        left = place * 3.4 - _LABEL
         axes.plot([left, left + 0.7], [top + 0.2] * 2, color=color, linestyle=style, linewidth=2.4)
         axes.text(left + 0.85, top + 0.2, f"{mark} {what}", va="center", size=8)
     glyphs = "   ".join(f"{glyph} {name}" for glyph, name in zip(_GLYPHS, MODALITIES, strict=True))
-    axes.text(7.2, top + 0.2, f"{glyphs}   c: camera, then cosine", va="center", size=8)
+    axes.text(7.2 - _LABEL, top + 0.2, f"{glyphs}   c: camera, then cosine", va="center", size=8)

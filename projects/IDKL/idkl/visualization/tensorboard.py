@@ -17,7 +17,7 @@ from .rank_figure import rank_figure
 from .ranks import choose_queries, compare, rank_lists
 
 FOLDER = "pictures"  # in the run folder; nothing else is in it
-_TOP, _QUERIES, _DPI = 8, 2, 70  # of the rank lists
+_TOP, _QUERIES, _DPI = 8, 2, 80  # of the rank lists
 
 
 def evaluation_pictures(cfg: CfgNode) -> list[HookBase]:

@@ -53,7 +53,7 @@ def test_the_command_is_quoted_and_names_no_home(monkeypatch: pytest.MonkeyPatch
     assert command_line() == (
         "python tools/train_net.py OUTPUT_DIR '~/a run' MODEL.WEIGHTS /data/x.pth SOLVER.STEPS '[1,2]'"
     )
-    monkeypatch.setattr(sys, "argv", ["/home/someone/work/own.py"])
+    monkeypatch.setattr(sys, "argv", ["/home/someone/code/own.py"])
     assert command_line() == "python own.py"
 
 

@@ -48,7 +48,7 @@ for (const chart of document.querySelectorAll(".chart")) {
     cursor.setAttribute("x2", at);
     const parts = lines.map((line) => {
       const i = nearest(line.steps, step);
-      return `${lines.length > 1 ? `${line.run}: ` : ""}${line.values[i]} at step ${line.steps[i]}`;
+      return `${"named" in svg.dataset ? `${line.run}: ` : ""}${line.values[i]} at step ${line.steps[i]}`;
     });
     output.textContent = parts.join("; ");
   };
