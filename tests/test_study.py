@@ -24,8 +24,8 @@ def test_the_tables_are_those_of_the_runs() -> None:
     printed = runpy.run_path(str(PROJECT / "study" / "table.py"))["tables"](STUDY)
     assert len(printed) == len(STUDY["groups"]) >= 2 and all(table in PAGE for table in printed)
     group = STUDY["groups"][0]["settings"]
-    change = [group["csa_detached"][seed]["mAP"] - group["row1_base"][seed]["mAP"] for seed in ("1", "2", "3")]
-    (line,) = [line for line in printed[0].splitlines() if line.startswith("| csa_detached ")]
+    change = [group["row4_ip_csa"][seed]["mAP"] - group["row1_base"][seed]["mAP"] for seed in ("1", "2", "3")]
+    (line,) = [line for line in printed[0].splitlines() if line.startswith("| row4_ip_csa ")]
     assert f"{np.mean(change):+.2f}±{np.std(change):.2f}" in line
 
 
@@ -36,16 +36,10 @@ def test_what_is_claimed_has_three_seeds(group: dict[str, dict[str, dict[str, fl
 
 
 def test_the_settings_are_configs() -> None:
-    quick = flatten(merge_config(str(CONFIGS / "quick.yml"), []))
-    for name, folder in (
-        ("csa_detached", "ablation"),
-        ("row1_base", "ablation"),
-        ("row5_ip_mdr", "ablation"),
-        ("shared_only", "ablation"),
-    ):
+    quick, sysu = (flatten(merge_config(str(CONFIGS / f"{name}.yml"), [])) for name in ("quick", "sysu"))
+    for name in ("shared_only", "row1_base", "row2_tgsa", "row3_ip_tgsa", "row4_ip_csa", "row5_ip_mdr", "row6_idkl"):
         run = flatten(merge_config(str(CONFIGS / "quick.yml"), shlex.split(STUDY["overrides"][name])))
-        config = flatten(merge_config(str(CONFIGS / folder / f"{name}.yml"), []))
-        sysu = flatten(merge_config(str(CONFIGS / "sysu.yml"), []))
+        config = flatten(merge_config(str(CONFIGS / "ablation" / f"{name}.yml"), []))
         own = {key for key in config if config[key] != sysu[key]} - {"OUTPUT_DIR"}
         assert own == {key for key in run if run[key] != quick[key]} and all(run[key] == config[key] for key in own)
 
