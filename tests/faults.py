@@ -32,7 +32,16 @@ from tests.runs import records, train, weights
 
 OPTIONS = (
     *("SOLVER.MAX_EPOCH", "3", "SOLVER.CHECKPOINT_ITERS", "2", "TEST.EVAL_PERIOD", "1", "SEED", "4"),
-    *("MODEL.IDKL.STAGES", "(3, 4)", "SOLVER.WARMUP_ITERS", "5", "TEST.RERANK.ENABLED", "False"),
+    *(
+        "MODEL.BACKBONE.DEPTH",
+        "10x",
+        "MODEL.IDKL.STAGES",
+        "(3, 4)",
+        "SOLVER.WARMUP_ITERS",
+        "5",
+        "TEST.RERANK.ENABLED",
+        "False",
+    ),
 )
 # Depend on the clock.
 TIMES = {"time", "data_time", "images_per_second"}

@@ -137,5 +137,5 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot write"):
         import_checkpoint.main([str(tmp_path / "none.t"), str(tmp_path)])
     torch.save({"model": nn.Linear(1, 1)}, tmp_path / "code.t")
-    with pytest.raises(UserError, match="truncated or no such file"):
+    with pytest.raises(UserError, match="truncated, damaged or no such file"):
         import_checkpoint.main([str(tmp_path / "code.t"), str(tmp_path / "ours.pth")])

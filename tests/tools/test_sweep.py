@@ -55,7 +55,7 @@ def test_stopped_and_gone_on_with(datasets: Path, tmp_path: Path) -> None:
     out, err = sweep.communicate(timeout=240)
     assert sweep.returncode == 0, err
     assert "1 to go on with, 1 to start" in out and "[1/2] SEED-1 finished in" in out
-    assert "Going on at epoch 2 of 2" in (first / "output.txt").read_text()
+    assert "Going on after iteration" in (first / "output.txt").read_text()
     rows = [read_results(run / "results.json") for run in (first, second)]
     saved = json.loads((folder / "sweep_results.json").read_text())
     assert [run["rows"] for run in saved["runs"]] == rows

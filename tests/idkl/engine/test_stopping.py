@@ -19,7 +19,10 @@ from idkl.engine.trainer import Trainer
 from tests.faults import forked, same_end
 from tests.runs import train
 
-OPTIONS = ("SOLVER.MAX_EPOCH", "2", "TEST.EVAL_PERIOD", "1", "TEST.RERANK.ENABLED", "False", "SEED", "4")
+OPTIONS = (
+    *("SOLVER.MAX_EPOCH", "2", "TEST.EVAL_PERIOD", "1", "TEST.RERANK.ENABLED", "False", "SEED", "4"),
+    *("MODEL.BACKBONE.DEPTH", "10x", "TEST.PICTURES", "False"),
+)
 
 
 @pytest.fixture(autouse=True)

@@ -67,5 +67,5 @@ def test_unfit_missing_and_broken_files(cfg: CfgNode, weights: dict[str, Tensor]
     with pytest.raises(UserError, match="1 parameters missing"):
         build_backbone(cfg)
     path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UserError, match="is truncated or no such file"):
+    with pytest.raises(UserError, match="is truncated, damaged or no such file"):
         build_backbone(cfg)

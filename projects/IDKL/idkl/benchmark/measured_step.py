@@ -129,7 +129,7 @@ class MeasuredStep:
 
 
 def _refuse(iteration: int, names: Sequence[str], paths: Sequence[str]) -> None:
-    raise UserError(f"{', '.join(names)} became infinite or NaN at step {iteration}: lower SOLVER.BASE_LR")
+    raise UserError(f"{', '.join(names)} became infinite or NaN at iteration {iteration}: lower SOLVER.BASE_LR")
 
 
 def count_memory_and_work(cfg: CfgNode) -> tuple[StepMemory, StepCounts] | None:

@@ -94,7 +94,7 @@ class SafeCheckpointer(Checkpointer):
         """
         path = self.get_checkpoint_file()
         try:
-            checkpoint = read_checkpoint(path)
+            checkpoint = self._load_file(path)
         except DamagedFileError as error:
             raise UserError(f"{error}{_offer(Path(path))}") from None
         if unknown := [key for key in (*PROGRESS, *self.checkpointables) if key not in checkpoint]:
@@ -102,7 +102,6 @@ class SafeCheckpointer(Checkpointer):
                 f"checkpoint {path} does not say how far its run was (no {', '.join(unknown)}): start from its weights "
                 "with MODEL.WEIGHTS in a new OUTPUT_DIR instead"
             )
-        self._training.start_from(checkpoint, path)
         load_weights(self.model, checkpoint["model"])
         for key, checkpointable in self.checkpointables.items():
             try:
@@ -119,9 +118,15 @@ class SafeCheckpointer(Checkpointer):
             UserError: it is missing, damaged, trained on another split, or its backbone does not fit.
         """
         if path:
-            checkpoint = read_checkpoint(path)
-            self._training.start_from(checkpoint, path)
-            start_from_weights(self.model, checkpoint["model"], path)
+            start_from_weights(self.model, self._load_file(path)["model"], path)
+
+    def _load_file(self, f: str) -> dict[str, Any]:
+        checkpoint = read_checkpoint(f)
+        self._training.start_from(checkpoint, f)
+        return checkpoint
+
+    def _load_model(self, checkpoint: dict[str, Any]) -> None:
+        load_weights(self.model, checkpoint.pop("model"))
 
 
 def has_run(folder: Path) -> bool:

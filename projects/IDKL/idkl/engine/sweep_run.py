@@ -16,11 +16,12 @@ from datasets_ext.errors import UserError
 
 from ..evaluation.results import RESULTS, read_results
 from .setup import make_folder
+from .stopping import STOPPED
 from .sweep_plan import Run
 
 OUTPUT = "output.txt"
 POLL_SECONDS = 0.2
-STOP_SECONDS = 10  # that a run is given to end by itself
+STOP_SECONDS = 60  # that a run is given to finish its step and write a checkpoint
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,8 @@ def _outcome(child: _Child) -> str:
     if child.process.returncode == 0:
         first = read_results(child.run.folder / RESULTS)[0]
         return f"finished in {spent}: Rank-1 {first['Rank-1']:.2f}, mAP {first['mAP']:.2f}"
+    if child.process.returncode == STOPPED:
+        return f"stopped after {spent} as it was asked to; the same command goes on with it"
     path = child.run.folder / OUTPUT
     lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     message = lines[-1].strip() if lines else "no message"
@@ -110,7 +113,7 @@ def _outcome(child: _Child) -> str:
 
 
 def _stop(children: Sequence[_Child]) -> None:
-    """End the runs and the workers of each. Checkpoints are written whole or not at all, so nothing is lost."""
+    """End the runs, which save what they did, and the workers of each."""
     for child in children:
         if child.process.poll() is None:
             os.killpg(child.process.pid, signal.SIGTERM)
