@@ -87,11 +87,12 @@ def test_thermal_images_show_no_colour() -> None:
 def test_strength_zero_makes_a_cue_group_the_same_for_everybody(group: str) -> None:
     weak = CueStrength(**{group: 0.0})
     people = [sample_identity(SEED, pid, weak) for pid in range(1, 20)]
-    for other in ("shared", "color", "infrared"):
+    groups = ("shared", "color", "infrared")
+    for other in groups:
         distinct = {json.dumps(asdict(getattr(who, other)), sort_keys=True) for who in people}
         assert (len(distinct) == 1) == (other == group)
     full = sample_identity(SEED, 1, CueStrength())
-    assert all(getattr(full, other) == getattr(people[0], other) for other in asdict(weak) if other != group)
+    assert all(getattr(full, other) == getattr(people[0], other) for other in groups if other != group)
 
 
 def test_strength_outside_its_range_is_refused() -> None:
