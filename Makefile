@@ -27,7 +27,7 @@ setup:  ## .venv with the pinned, tested versions (at once when nothing changed)
 	@command -v $(INTERPRETER) >/dev/null || { echo "error: no Python at '$(INTERPRETER)': install Python 3.10 to 3.13, or name one: PYTHON=python3.12 make setup" >&2; exit 2; }
 	@$(INTERPRETER) tools/setup_env.py
 
-demo: setup  ## generate data, train and evaluate on it, and write a report (about 6 minutes on two CPU cores)
+demo: setup  ## generate data, train and evaluate on it, and write a report (5 to 8 minutes on two CPU cores)
 	rm -rf $(DEMO_OUTPUT)
 	$(VENV_PYTHON) tools/generate_dataset.py --layout sysu --root $(DEMO_DATASETS)/SYSU-MM01 \
 		--ids $(DEMO_IDS) --images $(DEMO_IMAGES) --seed $(DEMO_SEED)

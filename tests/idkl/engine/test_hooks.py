@@ -74,8 +74,12 @@ def test_without_an_evaluation_there_is_no_best(tmp_path: Path) -> None:
 
 
 def test_every_so_many_steps_and_what_stays(tmp_path: Path) -> None:
+    own = [tmp_path / name for name in ("model_iter_copy.pth", "model_0001_copy.pth")]
+    for path in own:  # of the user
+        path.touch()
     run_epochs(tmp_path, {0: 10.0}, epochs=3, period=1, keep=3, iterations=4)
-    names = {path.name for path in tmp_path.glob("*.pth")}
+    assert all(path.exists() for path in own)
+    names = {path.name for path in tmp_path.glob("*.pth")} - {path.name for path in own}
     kept = {"model_iter0000020.pth", "model_iter0000024.pth", "model_iter0000028.pth"}
     assert names - kept <= {"model_0001.pth", "model_best.pth", "model_final.pth"} and len(names) == 5
     assert torch.load(tmp_path / "model_iter0000024.pth", weights_only=True)["epoch"] == 1

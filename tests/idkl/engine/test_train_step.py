@@ -139,5 +139,17 @@ def test_a_skipped_step_leaves_weights_statistics_and_metrics_as_they_were() -> 
         assert after["seen"] == 2 and not torch.equal(after["weight"], before["weight"])
 
 
+def test_a_loss_scale_goes_on_after_a_skipped_step() -> None:
+    step = make(looks=True, on_nonfinite=lambda *_: None)
+    step.grad_scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    with EventStorage() as storage:
+        step.model.factor = float("inf")
+        steps(step, 1, storage)
+        assert step.model.weight.tolist() == [1, 2]
+        step.model.factor = 1.0
+        steps(step, 1, storage)
+    assert step.model.weight.tolist() == pytest.approx([1 - 0.3, 2 - 0.3])
+
+
 def test_no_scaler_without_cuda() -> None:
     assert make(amp=torch.float16).grad_scaler is None

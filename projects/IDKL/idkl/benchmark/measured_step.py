@@ -107,7 +107,7 @@ class MeasuredStep:
         """The losses of the last step so far, by name.
 
         Raises:
-            UserError: one of the steps so far had a loss that was infinite or NaN.
+            UserError: one of the steps so far had a loss that was infinite or NaN; on a CPU :meth:`run` says so itself.
         """
         with self._storage as storage:
             self._step.write_metrics()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,8 +73,9 @@ class CheckpointHook(HookBase):
                 path.unlink()
 
     def _steps(self, path: Path) -> int:
-        """Steps that a periodic checkpoint has behind it, by its name; 0 for the best and the final one."""
-        number = path.stem.removeprefix("model_")
-        if number.startswith("iter"):
-            return int(number.removeprefix("iter"))
-        return (int(number) + 1) * self.trainer.iters_per_epoch if number.isdecimal() else 0
+        """Steps that a periodic checkpoint has behind it, by its name; 0 for the best, the final one, and any other."""
+        name = re.fullmatch(r"model_(iter)?(\d+)", path.stem, re.ASCII)
+        if name is None:
+            return 0
+        number = int(name[2])
+        return number if name[1] else (number + 1) * self.trainer.iters_per_epoch

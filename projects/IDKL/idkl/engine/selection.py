@@ -19,7 +19,7 @@ class BestEpoch:
     It is chosen on a test set, for lack of another: SYSU-MM01's validation identities train, the other datasets have
     none. So its numbers are too good, and say so wherever they stand.
 
-    A checkpoint keeps it: register it with the checkpointer.
+    Every checkpoint keeps it (``ResumableTrainer.run_state``).
 
     Args:
         dataset: registry name of the test set, ``SYSU_MM01``.

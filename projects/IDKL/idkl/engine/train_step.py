@@ -99,6 +99,8 @@ class TrainStep(SimpleTrainer):
         step = self._measure(losses, batch, data_time)
         if self._looks and (broken := self._nonfinite(step, batch)):
             restore_buffers(self.model, buffers)
+            if self.grad_scaler is not None:
+                self.grad_scaler.update()  # it has unscaled the gradient of this step, which is not taken
             self._on_nonfinite(
                 step.iteration, broken, [path for paths in comm.all_gather(step.paths) for path in paths]
             )
